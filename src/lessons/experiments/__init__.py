@@ -1,0 +1,1 @@
+"""One module a chapter, named by the chapter's slug: its experiments."""

@@ -1,0 +1,94 @@
+"""Ours against a peer, alternating in one process, with the peer against itself as a guard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+from lessons.measure.stats import median, median_interval
+from lessons.measure.timer import quiet
+from lessons.units import Quantity
+
+GUARD = (0.95, 1.05)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How ours compares with a peer. ``ratio`` is the peer's time over ours: above 1, ours is faster.
+
+    Attributes:
+        ratio: median over the rounds of (peer seconds / our seconds), with its interval.
+        ours, peer: median seconds of a call.
+        guard: the peer's first slot over its second in the same rounds: 1 on a quiet machine.
+        verdict: "faster", "slower", "equal" (the interval holds 1) or "can't tell" (the guard is off).
+    """
+
+    ratio: Quantity
+    ours: Quantity
+    peer: Quantity
+    guard: float
+    verdict: str
+
+
+def compare(
+    ours: Callable[[], Any],
+    peer: Callable[[], Any],
+    *,
+    rounds: int = 12,
+    warmup: int = 2,
+    calls: int = 1,
+) -> Comparison:
+    """Time ``ours`` and ``peer`` in alternation: peer, ours, peer, then ours, peer, peer, and so on.
+
+    A drift of the clock or a busy neighbour then meets both. The peer runs twice a round, and its two times
+    against each other say how much of a difference this machine makes up by itself.
+
+    Args:
+        ours, peer: the same work on the same data.
+        rounds: how often the pattern is run; 12 give a 95 % interval of the median ratio.
+        warmup: uncounted calls of each.
+        calls: calls in one sample, for short work.
+
+    Returns:
+        The ratio with its interval and a verdict.
+
+    Raises:
+        ValueError: when fewer than 6 rounds are asked for, which would give no 95 % interval.
+    """
+    if rounds < 6:
+        raise ValueError(f"rounds must be at least 6 for a 95 % interval of the median, got {rounds}")
+    for _ in range(warmup):
+        peer()
+        ours()
+    own: list[float] = []
+    first: list[float] = []
+    second: list[float] = []
+    with quiet():
+        for i in range(rounds):
+            # Each place in the round is taken in turn, so that no side always follows the other.
+            order = ((first, peer), (own, ours), (second, peer))
+            for samples, fn in order[i % 3 :] + order[: i % 3]:
+                samples.append(_seconds(fn, calls))
+    ratio = median_interval([0.5 * (a + b) / o for a, o, b in zip(first, own, second)], "1")
+    guard = median(first) / median(second)
+    return Comparison(
+        ratio, median_interval(own, "s"), median_interval(first + second, "s"), guard, verdict(ratio, guard)
+    )
+
+
+def verdict(ratio: Quantity, guard: float) -> str:
+    """Return the word for a ratio: its interval decides, and the guard may forbid any word."""
+    if not GUARD[0] <= guard <= GUARD[1]:
+        return "can't tell"
+    if ratio.low > 1:
+        return "faster"
+    return "slower" if ratio.high < 1 else "equal"
+
+
+def _seconds(fn: Callable[[], Any], calls: int) -> float:
+    start = perf_counter()
+    for _ in range(calls):
+        fn()
+    return (perf_counter() - start) / calls

@@ -1,0 +1,94 @@
+"""Recorded runs of named machines: ``recorded/<machine>/<slug>.json``, package data."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lessons.errors import LessonError
+from lessons.files import write_atomic
+from lessons.results.digest import code_digest
+
+FOLDER = Path(__file__).parent / "recorded"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One chapter's experiments as one named machine ran them.
+
+    Attributes:
+        machine: a short name in lower case, such as "h100-sxm".
+        slug: the chapter.
+        date: the day of the run, ISO.
+        command: what was typed.
+        context: card, driver, clocks, power cap, ECC, MIG state, versions. No host or user name.
+        digest: ``code_digest`` of the chapter's experiments when it was recorded.
+        experiments: by id, {"prediction": Outcome as JSON, "result": Outcome as JSON}.
+    """
+
+    machine: str
+    slug: str
+    date: str
+    command: str
+    context: dict[str, Any]
+    digest: str
+    experiments: dict[str, dict[str, Any]]
+
+    def is_stale(self) -> bool:
+        """Tell whether the code that made this recording has changed since."""
+        return self.digest != code_digest(f"lessons.experiments.{self.slug}")
+
+    @property
+    def badge(self) -> str:
+        """One line for the reader: which machine, when, by which command."""
+        device = self.context.get("device", self.machine)
+        stale = "; the code has changed since" if self.is_stale() else ""
+        return f"recorded on {device}, {self.date}, `{self.command}`{stale}"
+
+
+def recordings(slug: str | None = None, folder: Path = FOLDER) -> list[Recording]:
+    """Return the recordings there are, newest first; of one chapter where ``slug`` is given.
+
+    Raises:
+        LessonError: when a file is not a recording of this version.
+    """
+    found = [_load(path) for path in sorted(folder.glob(f"*/{slug or '*'}.json"))]
+    return sorted(found, key=lambda r: r.date, reverse=True)
+
+
+def find_recording(experiment_id: str, folder: Path = FOLDER) -> Recording | None:
+    """Return the newest recording that holds ``experiment_id``, or None."""
+    slug = experiment_id.split(".")[0]
+    return next((r for r in recordings(slug, folder) if experiment_id in r.experiments), None)
+
+
+def save_recording(recording: Recording, folder: Path = FOLDER) -> Path:
+    """Write a recording atomically and return its path.
+
+    Raises:
+        LessonError: when the machine's name would not make a plain folder name.
+    """
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", recording.machine):
+        raise LessonError(
+            f"{recording.machine!r} can't name a machine; use lower-case letters, digits and dashes, like h100-sxm"
+        )
+    path = folder / recording.machine / f"{recording.slug}.json"
+    record = {"version": VERSION, **recording.__dict__}
+    write_atomic(path, json.dumps(record, indent=1, sort_keys=True) + "\n")
+    return path
+
+
+def _load(path: Path) -> Recording:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if record.pop("version") != VERSION:
+            raise ValueError("another version")
+        return Recording(**record)
+    except (ValueError, KeyError, TypeError) as error:
+        raise LessonError(
+            f"{path} is not a recording of version {VERSION} ({error}); record it again with `lessons record`"
+        ) from error

@@ -1,0 +1,143 @@
+"""Bytes, rates, FLOP and money: the one place that knows GB from GiB.
+
+Sizes in the book are SI unless their name says otherwise: 1 GB is 10^9 bytes, 1 GiB is 2^30 bytes.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+kB, MB, GB, TB, PB = 1e3, 1e6, 1e9, 1e12, 1e15
+KiB, MiB, GiB, TiB = 2**10, 2**20, 2**30, 2**40
+ns, us, ms = 1e-9, 1e-6, 1e-3
+
+_LARGE = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
+_SMALL = ((1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))
+_PREFIXED_LARGE = {"B", "B/s", "FLOP", "FLOP/s", "bit/s"}
+
+
+def dtype_bytes(dtype: str) -> float:
+    """Return the bytes of one element of ``dtype`` ("float32", "bfloat16", "int4", ...).
+
+    Raises:
+        ValueError: for a name that is not in the table.
+    """
+    sizes = {
+        "float64": 8,
+        "float32": 4,
+        "tf32": 4,
+        "bfloat16": 2,
+        "float16": 2,
+        "fp8": 1,
+        "int8": 1,
+        "int4": 0.5,
+    }
+    if dtype not in sizes:
+        raise ValueError(f"no size is known for dtype {dtype!r}; use one of {', '.join(sizes)}")
+    return sizes[dtype]
+
+
+def format_value(value: float, unit: str, digits: int = 3) -> str:
+    """Format a number with the prefix that suits it: ``format_value(3.35e12, "B/s")`` is ``3.35 TB/s``.
+
+    Args:
+        value: the number in the base unit.
+        unit: "B", "B/s", "FLOP/s", "s", "tokens/s", "1" (a plain ratio), "%" (a fraction, shown as per cent), ...
+        digits: significant digits.
+    """
+    if math.isnan(value) or math.isinf(value):
+        return f"{value} {unit}".rstrip(" 1")
+    if unit == "%":
+        return f"{_significant(100 * value, digits)} %"
+    if unit == "1":
+        return _significant(value, digits)
+    steps: tuple[tuple[float, str], ...] = ((1.0, ""),)
+    if unit == "s":
+        steps = _SMALL
+    elif unit in _PREFIXED_LARGE:
+        steps = _LARGE
+    scale, prefix = next((s for s in steps if abs(value) >= 0.9995 * s[0]), steps[-1])
+    return f"{_significant(value / scale, digits)} {prefix}{unit}"
+
+
+def _significant(value: float, digits: int) -> str:
+    if value == 0:
+        return "0"
+    places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    return f"{value:,.{places}f}"
+
+
+def format_bytes(value: float, digits: int = 3) -> str:
+    """Format bytes in SI units: ``format_bytes(131072)`` is ``131 kB``."""
+    return format_value(value, "B", digits)
+
+
+def format_binary(value: float) -> str:
+    """Format bytes in binary units, for caches and pages: ``format_binary(32768)`` is ``32 KiB``."""
+    for scale, name in ((TiB, "TiB"), (GiB, "GiB"), (MiB, "MiB"), (KiB, "KiB")):
+        if value >= scale:
+            return f"{value / scale:g} {name}" if value % (scale / 16) == 0 else f"{value / scale:.3g} {name}"
+    return f"{value:g} B"
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One number with its unit and, where it was measured, its interval.
+
+    Attributes:
+        value: the number (a median, where it was measured).
+        unit: its base unit: "B", "B/s", "s", "FLOP/s", "tokens/s", "tokens", "1" or "%" (a fraction).
+        low, high: the interval of the value; equal to it for an exact number.
+        n: how many samples stand behind it; 0 for a computed number.
+    """
+
+    value: float
+    unit: str
+    low: float = math.nan
+    high: float = math.nan
+    n: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("low", "high"):
+            if math.isnan(getattr(self, name)):
+                object.__setattr__(self, name, self.value)
+
+    def __str__(self) -> str:
+        text = format_value(self.value, self.unit)
+        if self.low == self.high:
+            return text
+        return f"{text} ({format_value(self.low, self.unit)} to {format_value(self.high, self.unit)})"
+
+    def ratio(self, other: Quantity) -> Quantity:
+        """Return ``self / other`` with the widest interval that the two intervals allow.
+
+        Raises:
+            ValueError: when the units differ.
+        """
+        if self.unit != other.unit:
+            raise ValueError(f"a ratio needs one unit, but these are {self.unit!r} and {other.unit!r}")
+        divide = lambda a, b: a / b if b else math.inf  # noqa: E731
+        return Quantity(
+            divide(self.value, other.value),
+            "1",
+            divide(self.low, other.high),
+            divide(self.high, other.low),
+            min(self.n, other.n),
+        )
+
+    def scaled(self, factor: float, unit: str | None = None) -> Quantity:
+        """Return this quantity times a positive ``factor``, in ``unit`` where that changes."""
+        return Quantity(self.value * factor, unit or self.unit, self.low * factor, self.high * factor, self.n)
+
+    def inverse(self, amount: float, unit: str) -> Quantity:
+        """Return ``amount / self``: a rate into a time (bytes / (B/s)) or a time into a rate."""
+        return Quantity(amount / self.value, unit, amount / self.high, amount / self.low, self.n)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"value": self.value, "unit": self.unit, "low": self.low, "high": self.high, "n": self.n}
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> Quantity:
+        return Quantity(data["value"], data["unit"], data["low"], data["high"], data["n"])
