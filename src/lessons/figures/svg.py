@@ -1,0 +1,114 @@
+"""A figure as SVG inside the page: its text and axes take the colours of the page's theme."""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import io
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.figure import Figure
+from matplotlib.gridspec import GridSpec
+
+from lessons.figures.style import BACKGROUND, COLOURS, FOREGROUND, MUTED, PANEL_HEIGHT, PANEL_WIDTH, style
+
+# Each colour becomes a CSS variable, which book/assets/book.css sets for the light and the dark theme.
+# Where that style sheet is not loaded, JupyterLab's variables answer, and else the colour itself.
+_VARIABLES = {
+    FOREGROUND: f"var(--lessons-fg, var(--jp-ui-font-color1, {FOREGROUND}))",
+    "#000000": f"var(--lessons-fg, var(--jp-ui-font-color1, {FOREGROUND}))",
+    MUTED: f"var(--lessons-muted, var(--jp-border-color1, {MUTED}))",
+    BACKGROUND: f"var(--lessons-bg, var(--jp-layout-color0, {BACKGROUND}))",
+    **{colour: f"var(--lessons-{name}, {colour})" for name, colour in COLOURS.items()},
+}
+_PIXELS_PER_POINT = 1.25  # the largest scale: ten-point text is then as tall as the page's small print
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A drawn figure and the words for whoever cannot see it. A notebook shows it as a cell's value."""
+
+    html: str
+    png: bytes
+    alt: str
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        return {"text/html": self.html, "image/png": self.png, "text/plain": self.alt}
+
+
+def render(figure: Figure, alt: str) -> Picture:
+    """Turn a figure into a ``Picture``: inline SVG, with a PNG for where HTML is not shown.
+
+    A figure whose panels stand side by side is drawn a second time with its panels stacked, for narrow
+    screens; the figure passed in stays stacked, so draw nothing more on it.
+
+    Args:
+        figure: from ``figures.new``.
+        alt: what the figure shows and what one sees in it, for screen readers and as text.
+
+    Raises:
+        ValueError: when ``alt`` is empty.
+    """
+    if not alt.strip():
+        raise ValueError("a figure needs its alternative text: say what it shows and what one sees in it")
+    with style():
+        png = io.BytesIO()
+        figure.savefig(png, format="png", dpi=100, facecolor="white")
+        drawings = [("", _svg(figure))]
+        if _stack(figure):
+            drawings = [("lessons-wide", drawings[0][1]), ("lessons-narrow", _svg(figure))]
+    inner = "".join(svg.replace("<svg ", f'<svg class="{kind}" ', 1) for kind, svg in drawings)
+    # The figure element carries the one description; the drawing's own text would be read out tick by tick.
+    markup = f'<figure class="lessons-figure" role="img" aria-label="{html.escape(alt)}">{inner}</figure>'
+    return Picture(markup, png.getvalue(), alt)
+
+
+def _svg(figure: Figure) -> str:
+    file = io.StringIO()
+    figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+    text = file.getvalue()
+    text = text[text.index("<svg ") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    # Matplotlib's style sheet selects "*", which inside a page is the whole page; _fluid() sets the same.
+    text = re.sub(r"<style.*?</style>", "", text, flags=re.DOTALL)
+    text = re.sub(r"\s+", " ", text)
+    text = _unique_ids(text)
+    text = re.sub(r"#[0-9a-f]{6}\b", lambda match: _VARIABLES.get(match[0], match[0]), text)
+    # Matplotlib measured its text in DejaVu Sans, which is wider than the page's font: all still fits.
+    text = re.sub(r"'DejaVu Sans'(, '[^']*')*(, [a-z-]+)*", "system-ui, sans-serif", text)
+    return _fluid(text)
+
+
+def _unique_ids(text: str) -> str:
+    """Prefix each id: a page holds many figures, and matplotlib calls a part of each of them ``axes_1``."""
+    prefix = f"f{hashlib.sha256(text.encode()).hexdigest()[:8]}-"
+    text = re.sub(r'\bid="', f'id="{prefix}', text)
+    text = re.sub(r'href="#', f'href="#{prefix}', text)
+    return text.replace("url(#", f"url(#{prefix}")
+
+
+def _fluid(text: str) -> str:
+    """Let the drawing shrink with its column, and grow no further than its text stays in proportion."""
+    size = re.search(r'width="([\d.]+)pt" height="[\d.]+pt"', text)
+    if size is None:
+        raise ValueError("matplotlib wrote an SVG without a size in points")
+    widest = float(size[1]) * _PIXELS_PER_POINT
+    look = f"max-width: {widest:.0f}px; stroke-linejoin: round; stroke-linecap: butt"
+    return text.replace(size[0], f'aria-hidden="true" width="100%" style="{look}"', 1)
+
+
+def _stack(figure: Figure) -> bool:
+    """Put panels that stand side by side one below the other; say whether there were any."""
+    panels = [(ax, ax.get_subplotspec()) for ax in figure.axes]
+    grid = next((spec.get_gridspec() for _, spec in panels if spec is not None), None)
+    if grid is None or grid.ncols == 1:
+        return False
+    rows = grid.nrows * grid.ncols
+    tall = GridSpec(rows, 1, figure=figure)
+    for ax, spec in panels:
+        if spec is not None:
+            ax.set_subplotspec(tall[spec.num1])
+    figure.set_size_inches(PANEL_WIDTH, PANEL_HEIGHT * rows)
+    return True

@@ -1,0 +1,74 @@
+"""What render() promises the page: valid SVG, ids of its own, the theme's colours, and words for the picture."""
+
+import re
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+from lessons import figures
+
+
+def picture(panels=(1, 1), value=1.0, alt="A line that rises."):
+    figure, axes = figures.new(panels)
+    with figures.style():
+        for ax in axes:
+            figures.predicted(ax, [1, 2, 4], [value, 2, 3])
+            figures.measured(ax, [1, 2, 4], [value, 2.1, 2.8], [value, 2.0, 2.7], [value, 2.2, 2.9])
+            figures.recorded(ax, [1, 2, 4], [2, 4, 6])
+            ax.text(1, 1, "a < b & c")
+            ax.legend()
+    return figures.render(figure, alt)
+
+
+def ids(markup):
+    return re.findall(r'\bid="([^"]+)"', markup)
+
+
+def test_the_markup_is_well_formed_and_described():
+    drawn = picture(alt='Says "more" & <less>.')
+    root = ElementTree.fromstring(drawn.html.replace("xlink:href", "href"))
+    assert root.get("role") == "img"
+    assert root.get("aria-label") == 'Says "more" & <less>.'
+    assert root[0].get("aria-hidden") == "true"
+
+
+def test_every_reference_finds_its_target_in_the_same_drawing():
+    markup = picture((1, 2)).html
+    targets = set(re.findall(r'href="#([^"]+)"', markup)) | set(re.findall(r"url\(#([^)]+)\)", markup))
+    assert targets and targets <= set(ids(markup))
+
+
+def test_two_figures_share_no_id():
+    first, second = ids(picture((1, 2)).html), ids(picture(value=1.5).html)
+    assert len(set(first)) == len(first)
+    assert not set(first) & set(second)
+
+
+def test_every_colour_can_follow_the_theme():
+    markup = picture().html
+    without_variables = re.sub(r"var\([^;\"]*\)+", "", markup)
+    assert not re.search(r"#[0-9a-f]{6}\b", without_variables)
+    for name in ("fg", "muted", "bg", "blue", "vermilion", "green"):
+        assert f"var(--lessons-{name}," in markup
+
+
+def test_panels_side_by_side_have_a_stacked_drawing_for_phones():
+    boxes = re.findall(
+        r'class="lessons-(wide|narrow)".*?viewBox="0 0 ([\d.]+) ([\d.]+)"', picture((1, 2)).html
+    )
+    (wide, wide_x, wide_y), (narrow, narrow_x, narrow_y) = boxes
+    assert (wide, narrow) == ("wide", "narrow")
+    assert float(wide_x) > float(wide_y) and float(narrow_x) < float(narrow_y)
+    assert picture((2, 1)).html.count("<svg ") == 1
+
+
+def test_the_bundle_has_a_fallback_for_each_reader():
+    bundle = picture()._repr_mimebundle_()
+    assert bundle["image/png"].startswith(b"\x89PNG")
+    assert bundle["text/plain"] == "A line that rises."
+
+
+def test_a_figure_without_words_is_refused():
+    figure, _ = figures.new()
+    with pytest.raises(ValueError, match="alternative text"):
+        figures.render(figure, "  ")
