@@ -1,0 +1,39 @@
+"""Pointer chase: each load's address is the value of the load before it, so that only latency counts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lessons.kernels.chase.reference import ring
+
+__all__ = ["chase", "ring"]
+
+
+def chase(links: Any, steps: int, *, start: int = 0) -> int:
+    """Follow ``links`` for ``steps`` dependent loads and return the place where the walk ends.
+
+    Args:
+        links: 1-D int64, from ``ring``: a NumPy array of byte addresses (CPU), or a CUDA tensor of indices
+            in elements.
+        steps: loads to make; on the CPU a multiple of 16.
+        start: the element to start from.
+
+    Returns:
+        The element reached, so that no load can be left out.
+
+    Raises:
+        ValueError: when ``steps`` is not a multiple of 16.
+
+    Source:
+        lat_mem_rd of lmbench (McVoy and Staelin, 1996); the random cycle follows multichase, because a fixed
+        stride meets the prefetcher.
+    """
+    if steps % 16:
+        raise ValueError(f"steps must be a multiple of 16, got {steps}; round it up")
+    if getattr(links, "is_cuda", False):
+        from lessons.kernels.chase import cuda
+
+        return cuda.chase(links, steps, start)
+    from lessons.kernels.chase import cpu
+
+    return cpu.chase(links, steps, start)
