@@ -1,0 +1,52 @@
+"""What the build tools know of the project: its folders, its table of contents and its address."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parent.parent
+SITE = ROOT / "_build" / "html"
+PLACEHOLDER = "/ORG/"
+
+
+def metadata() -> dict[str, Any]:
+    """Return the ``[project]`` table of pyproject.toml."""
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def address() -> str:
+    """Return the repository's address, which pyproject.toml alone defines."""
+    return metadata()["urls"]["Repository"]
+
+
+def pages() -> list[str]:
+    """Return every page of ``_toc.yml`` in reading order, as paths without suffix."""
+    return list(_files(yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))))
+
+
+def _files(entry: Any) -> Iterator[str]:
+    if isinstance(entry, list):
+        for item in entry:
+            yield from _files(item)
+    elif isinstance(entry, dict):
+        for key, value in entry.items():
+            if key in ("root", "file"):
+                yield value
+            else:
+                yield from _files(value)
+
+
+def notebooks() -> list[Path]:
+    """Return the notebooks of ``_toc.yml`` in reading order, with the report card, which sums up, at the end."""
+    paths = [ROOT / f"{page}.ipynb" for page in pages()]
+    return sorted((path for path in paths if path.exists()), key=lambda path: path.stem == "report_card")
