@@ -1,4 +1,4 @@
-"""Causal attention of the newest tokens over everything before them, on keys and values that lie in one run."""
+"""Causal attention of the newest tokens over all before them, on keys and values that lie in one run."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class ModelConfig:
         """Read the shape from GGUF metadata.
 
         Raises:
-            LessonError: when the model is not a Llama, or a key is missing or has a value that makes no network.
+            LessonError: when the model is not a Llama, or a key is missing or its value makes no network.
 
         Source:
             Keys: github.com/ggml-org/ggml, docs/gguf.md, "LLM".

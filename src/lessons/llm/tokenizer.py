@@ -1,0 +1,87 @@
+"""Text to token ids and back, from the vocabulary and merges that stand in the GGUF file itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+
+from lessons.errors import LessonError
+
+CONTROL = 3  # ggml's token type of a token with a meaning and no text
+DEFAULT_SYSTEM = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
+
+
+class BPETokenizer:
+    """Byte-level byte-pair encoding with the pre-tokenizer of SmolLM.
+
+    Text is first cut into words, each digit alone; each word starts as its bytes; then the merges are applied
+    in the order in which training found them.
+
+    Args:
+        metadata: of the GGUF file.
+
+    Attributes:
+        eos_id: the token that ends an answer.
+        stop_ids: all tokens after which nothing more is written.
+        vocab_size: number of tokens.
+
+    Raises:
+        LessonError: when the file holds another kind of tokenizer, or none.
+
+    Source:
+        Sennrich et al. 2016, arXiv:1508.07909; Radford et al. 2019 (bytes in place of characters);
+        github.com/ggml-org/llama.cpp, src/llama-vocab.cpp, LLAMA_VOCAB_PRE_TYPE_SMOLLM.
+    """
+
+    def __init__(self, metadata: Mapping[str, Any]) -> None:
+        kind = metadata.get("tokenizer.ggml.model"), metadata.get("tokenizer.ggml.pre")
+        if kind != ("gpt2", "smollm"):
+            raise LessonError(f"the file's tokenizer is {kind}; this book reads ('gpt2', 'smollm') only")
+        try:
+            tokens = metadata["tokenizer.ggml.tokens"]
+            merges = [tuple(merge.split(" ")) for merge in metadata["tokenizer.ggml.merges"]]
+            types = metadata["tokenizer.ggml.token_type"]
+            self.eos_id = metadata["tokenizer.ggml.eos_token_id"]
+        except KeyError as error:
+            raise LessonError(f"the file has no {error}; fetch it again with `lessons get-model`") from error
+
+        vocabulary = {token: i for i, token in enumerate(tokens)}
+        self._tokenizer = Tokenizer(models.BPE(vocabulary, merges))
+        digits = pre_tokenizers.Digits(individual_digits=True)
+        self._tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+            [digits, pre_tokenizers.ByteLevel(add_prefix_space=False)]
+        )
+        self._tokenizer.decoder = decoders.ByteLevel()
+        control = [token for token, kind in zip(tokens, types) if kind == CONTROL]
+        self._tokenizer.add_special_tokens([AddedToken(token, special=True) for token in control])
+
+        self.vocab_size = len(tokens)
+        self.stop_ids = frozenset({self.eos_id, vocabulary["<|endoftext|>"]})
+
+    def encode(self, text: str) -> list[int]:
+        """Return the token ids of ``text``. Control tokens such as ``<|im_end|>`` in it are recognised."""
+        return self._tokenizer.encode(text, add_special_tokens=False).ids
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Return the text of ``ids`` without control tokens.
+
+        A character whose bytes are not all there shows as U+FFFD.
+        """
+        return self._tokenizer.decode(list(ids), skip_special_tokens=True)
+
+    def chat(self, messages: Sequence[Mapping[str, str]]) -> str:
+        """Return the text that asks the Instruct model for its answer to a conversation.
+
+        Args:
+            messages: each with "role" ("system", "user", "assistant") and "content". Where the first is no
+                system message, SmolLM2's own is put before it.
+
+        Source:
+            The key tokenizer.chat_template of the model's file.
+        """
+        if not messages or messages[0]["role"] != "system":
+            messages = [{"role": "system", "content": DEFAULT_SYSTEM}, *messages]
+        turns = "".join(f"<|im_start|>{m['role']}\n{m['content']}<|im_end|>\n" for m in messages)
+        return turns + "<|im_start|>assistant\n"
