@@ -1,0 +1,34 @@
+"""``lessons passport``: measure this machine's peaks and keep them in machine.json."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+HELP = "measure this machine's peaks and write machine.json"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument("--output", type=Path, help="where to write (machine.json here or above)")
+    parser.add_argument("--if-needed", action="store_true", help="keep a passport that is of this machine")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, write, and print what was measured."""
+    from lessons import passport
+
+    if args.if_needed:
+        try:
+            passport.load(args.output)
+            print(f"{args.output or passport.path()} is of this machine; kept")
+            return 0
+        except passport.PassportError:
+            pass
+    measured = passport.measure(lambda message: print(f"  {message}", file=sys.stderr, flush=True))
+    target = passport.save(measured, args.output)
+    for key, quantity in measured.peaks.items():
+        print(f"{key:34} {quantity}")
+    print(f"written to {target}")
+    return 0

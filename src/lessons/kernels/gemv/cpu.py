@@ -1,0 +1,131 @@
+"""The product for the CPU: tiles of a few outputs by all rows, every sum in a register of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numba import get_num_threads, njit, prange, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from lessons.kernels import simd
+
+# Below this many bytes of weights a second thread costs more than it brings: a parallel call takes microseconds.
+PARALLEL_BYTES = 256 * 1024
+
+
+def tile_outputs(rows: int) -> int:
+    """Return how many outputs share a tile: their sums, and the vectors in use, must fit in the registers.
+
+    Eight outputs also mean eight streams through memory, which is what the prefetchers like.
+    """
+    registers = 32 if simd.vector_bytes() == 64 or simd._is_arm() else 16
+    for outputs in (8, 4, 2):
+        if outputs * rows + rows + 2 <= registers:
+            return outputs
+    return 1
+
+
+def _tile(rows: int, outputs: int, bfloat16: bool):
+    """Build the intrinsic for ``outputs`` dot products with each of ``rows`` rows over whole vectors."""
+
+    @intrinsic
+    def tile(typing, x, w, y, inputs, leading):
+        def codegen(context, builder, signature, args):
+            x, w, y, inputs, leading = args
+            lanes = simd.vector_bytes() // 4
+            size = 2 if bfloat16 else 4
+            kind = simd.vector(simd.f32, lanes)
+            sums = [[cgutils.alloca_once(builder, kind) for _ in range(rows)] for _ in range(outputs)]
+            for line in sums:
+                for total in line:
+                    builder.store(simd.constant(kind, 0.0), total)
+            at = lambda base, row, width: builder.add(  # noqa: E731
+                base, builder.mul(simd.i64(row), builder.mul(inputs, simd.i64(width)))
+            )
+            x_rows = [at(x, r, 4) for r in range(rows)]
+            w_rows = [at(w, o, size) for o in range(outputs)]
+            with cgutils.for_range_slice(builder, simd.i64(0), inputs, simd.i64(lanes), inc=True) as (i, _):
+                x_step, w_step = builder.mul(i, simd.i64(4)), builder.mul(i, simd.i64(size))
+                values = [simd.load(builder, builder.add(row, x_step), kind, 4) for row in x_rows]
+                for line, row in zip(sums, w_rows):
+                    weight = _load_weight(builder, builder.add(row, w_step), lanes, bfloat16)
+                    for total, value in zip(line, values):
+                        builder.store(simd.multiply_add(builder, weight, value, builder.load(total)), total)
+            for o, line in enumerate(sums):
+                for r, total in enumerate(line):
+                    value = simd.reduce_add(builder, builder.load(total))
+                    place = builder.add(builder.mul(simd.i64(r), leading), simd.i64(o))
+                    address = builder.add(y, builder.mul(place, simd.i64(4)))
+                    builder.store(value, builder.inttoptr(address, simd.f32.as_pointer())).align = 4
+            return context.get_dummy_value()
+
+        return types.void(*[types.int64] * 5), codegen
+
+    return tile
+
+
+def _load_weight(builder, address, lanes: int, bfloat16: bool):
+    if not bfloat16:
+        return simd.load(builder, address, simd.vector(simd.f32, lanes), 4)
+    # A bfloat16 is the upper half of a float32.
+    raw = simd.load(builder, address, simd.vector(simd.i16, lanes), 2)
+    wide = builder.zext(raw, simd.vector(simd.i32, lanes))
+    return builder.bitcast(builder.shl(wide, simd.constant(wide.type, 16)), simd.vector(simd.f32, lanes))
+
+
+@cache
+def kernel(rows: int, bfloat16: bool) -> Callable:
+    """Return the compiled loop ``run(x, w, y, inputs, outputs, leading, threads)`` over addresses.
+
+    ``inputs`` must be a multiple of the vector's lanes. ``leading`` is the row length of y.
+    """
+    per_tile = tile_outputs(rows)
+    whole, single = _tile(rows, per_tile, bfloat16), _tile(rows, 1, bfloat16)
+    size = 2 if bfloat16 else 4
+    word = types.int64
+
+    @njit(types.void(word, word, word, word, word, word, word), nogil=True)
+    def span(x, w, y, inputs, first, last, leading):
+        row = first
+        while row + per_tile <= last:
+            whole(x, w + row * inputs * size, y + row * 4, inputs, leading)
+            row += per_tile
+        while row < last:
+            single(x, w + row * inputs * size, y + row * 4, inputs, leading)
+            row += 1
+
+    @njit(types.void(word, word, word, word, word, word), nogil=True, parallel=True)
+    def parallel(x, w, y, inputs, outputs, threads):
+        for t in prange(threads):
+            # Whole tiles for each thread, so that only the last has a remainder.
+            tiles = (outputs + per_tile - 1) // per_tile
+            first = np.int64(t) * tiles // threads * per_tile
+            last = min(outputs, (np.int64(t) + 1) * tiles // threads * per_tile)
+            span(x, w, y, inputs, first, last, outputs)
+
+    def run(x: int, w: int, y: int, inputs: int, outputs: int, threads: int) -> None:
+        if threads == 1 or inputs * outputs * size < PARALLEL_BYTES:
+            span(x, w, y, inputs, 0, outputs, outputs)
+        else:
+            parallel(x, w, y, inputs, outputs, threads)
+
+    return run
+
+
+def linear(x: Any, w: Any, out: Any, threads: int | None) -> None:
+    """Write x wᵀ into ``out``; see ``lessons.kernels.gemv``."""
+    rows, inputs = x.shape
+    outputs = w.shape[0]
+    lanes = simd.vector_bytes() // 4
+    if inputs % lanes:
+        # Zeros change no sum; a model's widths are multiples of the lanes, so this copy is rare.
+        import torch.nn.functional as F
+
+        x, w = (F.pad(t, (0, lanes - inputs % lanes)) for t in (x, w))
+        inputs = x.shape[1]
+    run = kernel(rows, w.element_size() == 2)
+    run(x.data_ptr(), w.data_ptr(), out.data_ptr(), inputs, outputs, threads or get_num_threads())

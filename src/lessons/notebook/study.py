@@ -1,0 +1,124 @@
+"""``study``: one line in a notebook that predicts, measures, draws, explains and keeps the books."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from lessons.experiments.base import Experiment, Outcome, Unavailable
+from lessons.passport import Passport, load_or_measure
+from lessons.results import Entry, Ledger
+
+
+def study(experiment: Experiment, guess: float | None = None) -> None:
+    """Show a prediction, run the experiment on this machine, draw both, explain, and write the ledger.
+
+    Args:
+        experiment: an instance from a chapter's module.
+        guess: your own guess in the experiment's base unit (B/s, s, tokens/s, ...); it goes on the report card.
+
+    What this machine cannot run is said with its reason, and nothing is written.
+    """
+    passport = this_passport()
+    try:
+        prediction = experiment.predict(passport)
+        with _progress(experiment.title) as progress:
+            result = experiment.run(progress)
+    except Unavailable as reason:
+        _show(_markdown(f"**{experiment.title}** was not run here: {reason}."))
+        return
+    show(experiment, prediction, result, guess)
+    Ledger().write(
+        Entry(
+            experiment.id, experiment.title, prediction.quantity, result.quantity, guess, passport.fingerprint
+        )
+    )
+
+
+def show(
+    experiment: Experiment,
+    prediction: Outcome,
+    result: Outcome,
+    guess: float | None = None,
+    badge: str = "",
+) -> None:
+    """Display a prediction and a result: the question, the numbers, the figure, the explanation.
+
+    Args:
+        experiment: whose they are.
+        prediction, result: live or recorded.
+        guess: the reader's own.
+        badge: where the result comes from, when it was not measured just now.
+    """
+    from lessons.notebook.tables import table
+
+    ratio = result.quantity.ratio(prediction.quantity)
+    rows: list[tuple[str, Any]] = [("predicted", prediction.quantity), ("measured", result.quantity)]
+    if guess is not None:
+        rows.insert(0, ("your guess", type(result.quantity)(guess, result.quantity.unit)))
+    rows.append(("measured / predicted", ratio))
+    _show(_markdown(f"**{experiment.question}**" + (f"  \n*{badge}*" if badge else "")))
+    _show(table(rows, ["", experiment.title]))
+    if experiment.panels:
+        _show(picture(experiment, prediction, result))
+    _show(_markdown(experiment.explain(prediction, result)))
+
+
+def picture(experiment: Experiment, prediction: Outcome, result: Outcome) -> Any:
+    """Return the experiment's figure with its alternative text."""
+    from lessons import figures
+
+    figure, _ = figures.new(panels=experiment.panels or (1, 1))
+    with figures.style():
+        experiment.draw(prediction, result, figure)
+    return figures.render(figure, experiment.alt(prediction, result))
+
+
+@cache
+def this_passport() -> Passport:
+    """Return this machine's passport, measured now if need be, once a process."""
+    with _progress("machine passport") as progress:
+        return load_or_measure(progress)
+
+
+class _progress:
+    """One line that says what is going on, replaced as it changes and gone at the end.
+
+    A book being built sets LESSONS_QUIET, since a page has no use for it.
+    """
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self.handle: Any = None
+
+    def __enter__(self) -> Callable[[str], None]:
+        return self.tell
+
+    def tell(self, message: str) -> None:
+        if os.environ.get("LESSONS_QUIET"):
+            return
+        text = _markdown(f"*{self.title}: {message} …*")
+        if self.handle is None:
+            from IPython.display import display
+
+            self.handle = display(text, display_id=True)
+        else:
+            self.handle.update(text)
+
+    def __exit__(self, *exception: object) -> None:
+        if self.handle is not None:
+            self.handle.update(_markdown(""))
+
+
+def _markdown(text: str) -> Any:
+    from IPython.display import Markdown
+
+    return Markdown(text)
+
+
+def _show(thing: Any) -> None:
+    from IPython.display import display
+
+    display(thing)

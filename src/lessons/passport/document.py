@@ -1,0 +1,201 @@
+"""The passport itself: named quantities with their spread, read from and written to ``machine.json``."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lessons import topology
+from lessons.errors import LessonError
+from lessons.files import write_atomic
+from lessons.units import Quantity
+
+VERSION = 1
+NAME = "machine.json"
+
+
+class PassportError(LessonError):
+    """A passport that is missing, damaged, from another machine, or without the value asked for."""
+
+
+@dataclass(frozen=True)
+class Passport:
+    """What one computer was measured to do.
+
+    Attributes:
+        machine: its topology as JSON (``lessons.topology``).
+        fingerprint: the topology's short text; a passport with another one is refused.
+        date: the day of the measurement, ISO.
+        versions: of Python, NumPy, Numba and torch.
+        peaks: quantities by key, such as "cpu.bandwidth.read.dram.1".
+        sizes: working set in bytes behind each level, such as "cpu.dram".
+    """
+
+    machine: dict[str, Any]
+    fingerprint: str
+    date: str
+    versions: dict[str, str]
+    peaks: dict[str, Quantity]
+    sizes: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def threads(self) -> int:
+        """Logical CPUs: what "all threads" means here."""
+        return self.machine["cores"]
+
+    @property
+    def levels(self) -> list[str]:
+        """The CPU's levels with a measured bandwidth, nearest first: ["l1", "l2", "l3", "dram"]."""
+        names = [f"l{i}" for i in range(1, 5)] + ["dram"]
+        return [name for name in names if f"cpu.bandwidth.read.{name}.1" in self.peaks]
+
+    def cache_bytes(self, level: str) -> int | None:
+        """Return the size of a cache in bytes, or None where the system tells of no such cache."""
+        return next((c["bytes"] for c in self.machine["caches"] if c["level"] == level), None)
+
+    def peak(self, key: str) -> Quantity:
+        """Return one quantity.
+
+        Raises:
+            PassportError: when it was not measured on this machine.
+        """
+        if key not in self.peaks:
+            raise PassportError(
+                f"this passport has no {key!r}; measure it with `lessons passport`, if this machine can"
+            )
+        return self.peaks[key]
+
+    def bandwidth(
+        self, kind: str = "read", level: str = "dram", threads: int | None = 1, device: str = "cpu"
+    ) -> Quantity:
+        """Return bytes per second, read plus written by STREAM's rule (write-allocate left out).
+
+        Args:
+            kind: "read", "copy" or "triad"; at "dram" also "copy_nt" and "triad_nt" (non-temporal stores).
+            level: "l1", "l2", "l3" or "dram"; on CUDA "l2" or "dram".
+            threads: 1 or all (None); of no meaning on CUDA.
+            device: "cpu" or "cuda".
+        """
+        if device == "cuda":
+            return self.peak(f"cuda.bandwidth.{kind}.{level}")
+        return self.peak(f"cpu.bandwidth.{kind}.{level}.{self._threads(threads)}")
+
+    def latency(self, level: str = "dram", device: str = "cpu") -> Quantity:
+        """Return seconds of one dependent load that finds its line in ``level``."""
+        return self.peak(f"{device}.latency.{level}")
+
+    def flops(self, dtype: str = "float32", threads: int | None = 1, device: str = "cpu") -> Quantity:
+        """Return FLOP/s in registers, a multiply-add counted as 2 ("float32", "float64")."""
+        if device == "cuda":
+            return self.peak(f"cuda.flops.{dtype}")
+        return self.peak(f"cpu.flops.{dtype}.{self._threads(threads)}")
+
+    def matmul(self, dtype: str = "float32", threads: int | None = 1, device: str = "cpu") -> Quantity:
+        """Return FLOP/s of torch's large square matrix product ("float32", "bfloat16")."""
+        if device == "cuda":
+            return self.peak(f"cuda.matmul.{dtype}")
+        return self.peak(f"cpu.matmul.{dtype}.{self._threads(threads)}")
+
+    def cost(self, name: str, device: str = "cpu") -> Quantity:
+        """Return seconds of a fixed cost: "call" (a compiled function), "launch" (a parallel one, or a CUDA
+        kernel), "page_fault" (first touch of a page)."""
+        return self.peak(f"{device}.cost.{name}")
+
+    def transfer(self, direction: str = "h2d", pinned: bool = True) -> Quantity:
+        """Return bytes per second between host and CUDA device ("h2d", "d2h")."""
+        return self.peak(f"cuda.transfer.{direction}.{'pinned' if pinned else 'pageable'}")
+
+    def disk(self, kind: str = "read") -> Quantity:
+        """Return bytes per second of sequential file reads past the page cache."""
+        return self.peak(f"disk.{kind}")
+
+    def _threads(self, threads: int | None) -> int:
+        return self.threads if threads is None else threads
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "version": VERSION,
+            "fingerprint": self.fingerprint,
+            "date": self.date,
+            "machine": self.machine,
+            "versions": self.versions,
+            "sizes": self.sizes,
+            "peaks": {key: quantity.to_json() for key, quantity in self.peaks.items()},
+        }
+
+    @staticmethod
+    def from_json(record: dict[str, Any]) -> Passport:
+        if record.get("version") != VERSION:
+            raise ValueError(f"version {record.get('version')}, not {VERSION}")
+        return Passport(
+            machine=record["machine"],
+            fingerprint=record["fingerprint"],
+            date=record["date"],
+            versions=record["versions"],
+            peaks={key: Quantity.from_json(item) for key, item in record["peaks"].items()},
+            sizes=record["sizes"],
+        )
+
+
+def path() -> Path:
+    """Return where the passport lies: ``$LESSONS_MACHINE``, else ``machine.json`` here or in a folder above."""
+    if "LESSONS_MACHINE" in os.environ:
+        return Path(os.environ["LESSONS_MACHINE"])
+    here = Path.cwd()
+    found = (folder / NAME for folder in (here, *here.parents) if (folder / NAME).exists())
+    return next(found, here / NAME)
+
+
+def save(passport: Passport, to: Path | None = None) -> Path:
+    """Write the passport atomically and return its path."""
+    to = to or path()
+    write_atomic(to, json.dumps(passport.to_json(), indent=1) + "\n")
+    return to
+
+
+def load(from_: Path | None = None) -> Passport:
+    """Read this machine's passport.
+
+    Raises:
+        PassportError: when there is none, when it is damaged, or when another machine wrote it.
+    """
+    from_ = from_ or path()
+    try:
+        passport = Passport.from_json(json.loads(from_.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise PassportError(
+            f"there is no passport at {from_}; measure this machine with `lessons passport`"
+        ) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise PassportError(
+            f"{from_} is not a passport ({error}); delete it and run `lessons passport` again"
+        ) from error
+    here = topology.read().fingerprint()
+    if passport.fingerprint != here:
+        raise PassportError(
+            f"{from_} is of another machine ({passport.fingerprint}), and this is {here}; run `lessons passport`"
+        )
+    return passport
+
+
+def load_or_measure(progress: Callable[[str], None] = lambda message: None) -> Passport:
+    """Read this machine's passport; where there is none, or another machine's, measure and keep it.
+
+    A folder that cannot be written is no obstacle: the passport is then good for this process only.
+    """
+    from lessons.passport.measuring import measure
+
+    try:
+        return load()
+    except PassportError as reason:
+        progress(f"{reason}; measuring now, which takes up to a minute")
+    passport = measure(progress)
+    try:
+        save(passport)
+    except OSError as error:
+        progress(f"could not keep the passport ({error})")
+    return passport

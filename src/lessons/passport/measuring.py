@@ -1,0 +1,80 @@
+"""Measure this computer's peaks, level by level, in under a minute."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+
+from lessons import topology
+from lessons.passport.document import Passport
+from lessons.topology import Topology
+from lessons.units import Quantity
+
+Progress = Callable[[str], None]
+Peaks = Iterator[tuple[str, Quantity]]
+
+
+def working_sets(machine: Topology) -> dict[str, int]:
+    """Return the bytes that stand for each level: well inside each cache, and well beyond the last.
+
+    A shared last-level cache is touched with a few times the cache before it, since strangers may hold most
+    of it. Memory wants four times the last level (STREAM's rule), but never more than an eighth of what this
+    process may use: on a small machine with a large cache the passport says less than it should.
+    """
+    sets: dict[str, int] = {}
+    for inner, cache in zip((None, *machine.caches), machine.caches):
+        sets[cache.level] = (
+            cache.bytes // 2 if cache.cores == 1 or inner is None else min(4 * inner.bytes, cache.bytes // 2)
+        )
+    sets["dram"] = min(4 * machine.last_level().bytes, machine.memory // 8)
+    return {level: size // 8192 * 8192 for level, size in sets.items()}
+
+
+def measure(progress: Progress = lambda message: None) -> Passport:
+    """Measure this computer and return its passport; nothing is written.
+
+    Args:
+        progress: told in a few words what is being measured.
+    """
+    machine = topology.read()
+    sizes = working_sets(machine)
+    peaks: dict[str, Quantity] = {}
+    # torch's thread pool spins for a while after each call, so what uses it comes last.
+    for part in _parts(machine, sizes, progress):
+        peaks.update(part)
+    return Passport(
+        machine=machine.to_json(),
+        fingerprint=machine.fingerprint(),
+        date=datetime.date.today().isoformat(),
+        versions={
+            "python": platform.python_version(),
+            **{n: version(n) for n in ("numpy", "numba", "torch")},
+        },
+        peaks=peaks,
+        sizes={f"cpu.{level}": size for level, size in sizes.items()},
+    )
+
+
+def _parts(machine: Topology, sizes: dict[str, int], progress: Progress) -> Iterator[Peaks]:
+    from lessons.passport import cpu
+
+    threads = _thread_counts(machine.cores)
+    yield cpu.bandwidths(sizes, threads, progress)
+    yield cpu.latencies(sizes, progress)
+    yield cpu.flops(threads, progress)
+    yield cpu.costs(machine.cores, progress)
+    yield cpu.disk(progress)
+    yield cpu.matmuls(threads, progress)
+    if machine.gpus:
+        from lessons.passport import cuda
+
+        yield cuda.peaks(progress)
+
+
+def _thread_counts(cores: int) -> list[int]:
+    """Return 1 and all, where "all" is what Numba was given."""
+    from numba import get_num_threads
+
+    return sorted({1, min(cores, get_num_threads())})
