@@ -48,10 +48,14 @@ def _tile(rows: int, outputs: int, bfloat16: bool):
             )
             x_rows = [at(x, r, 4) for r in range(rows)]
             w_rows = [at(w, o, size) for o in range(outputs)]
+            tile_bytes = builder.mul(inputs, simd.i64(outputs * size))
             with cgutils.for_range_slice(builder, simd.i64(0), inputs, simd.i64(lanes), inc=True) as (i, _):
                 x_step, w_step = builder.mul(i, simd.i64(4)), builder.mul(i, simd.i64(size))
                 values = [simd.load(builder, builder.add(row, x_step), kind, 4) for row in x_rows]
                 for line, row in zip(sums, w_rows):
+                    # The next tile follows this one in memory. Asking for it now keeps memory busy while
+                    # the multiply-adds of several rows fill the processor's window.
+                    simd.prefetch(builder, builder.add(builder.add(row, w_step), tile_bytes))
                     weight = _load_weight(builder, builder.add(row, w_step), lanes, bfloat16)
                     for total, value in zip(line, values):
                         builder.store(simd.multiply_add(builder, weight, value, builder.load(total)), total)
