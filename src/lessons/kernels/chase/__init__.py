@@ -6,7 +6,7 @@ from typing import Any
 
 from lessons.kernels.chase.reference import ring
 
-__all__ = ["chase", "ring"]
+__all__ = ["chase", "chase_many", "ring"]
 
 
 def chase(links: Any, steps: int, *, start: int = 0) -> int:
@@ -37,3 +37,27 @@ def chase(links: Any, steps: int, *, start: int = 0) -> int:
     from lessons.kernels.chase import cpu
 
     return cpu.chase(links, steps, start)
+
+
+def chase_many(links: Any, steps: int, starts: Any) -> Any:
+    """Follow the ring from several starts at once on the CPU: independent walks that the processor may overlap.
+
+    Args:
+        links: from ``ring``, a NumPy array.
+        steps: loads of each walk.
+        starts: int64 elements to start from, one for each walk; at most 32.
+
+    Returns:
+        int64, the element that each walk reached.
+
+    Raises:
+        ValueError: for no walks or more than 32, which would not fit in registers.
+
+    Source:
+        Little's law: the overlap of independent loads is what bandwidth is made of.
+    """
+    if not 1 <= len(starts) <= 32:
+        raise ValueError(f"chase_many takes 1 to 32 walks, got {len(starts)}")
+    from lessons.kernels.chase import cpu
+
+    return cpu.chase_many(links, steps, starts)

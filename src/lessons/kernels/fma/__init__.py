@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["FLOP_PER_ROUND", "fma", "flop"]
+__all__ = ["FLOP_PER_ROUND", "flop", "fma"]
 
 CHAINS = 12
 FLOP_PER_ROUND = 2 * CHAINS  # per vector lane

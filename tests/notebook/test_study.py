@@ -1,0 +1,100 @@
+"""``study`` in a real IPython shell, with a small experiment of known numbers."""
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
+
+from lessons.experiments.base import Experiment, Outcome, Unavailable
+from lessons.notebook import study as study_function
+from lessons.notebook.report_card import card, ratios, summary
+from lessons.results import Entry, Ledger
+from lessons.units import Quantity
+
+
+class Answer(Experiment):
+    id = "intro.answer"
+    title = "an answer"
+    unit = "s"
+    question = "How long?"
+
+    def predict(self, passport):
+        return Outcome(Quantity(2.0, "s"), {"x": [1, 2]})
+
+    def run(self, progress=lambda message: None):
+        progress("working")
+        return Outcome(Quantity(3.0, "s", 2.5, 3.5, 9), {"x": [1, 3]})
+
+    def draw(self, prediction, result, figure):
+        figure.axes[0].plot(prediction.data["x"], result.data["x"])
+
+    def explain(self, prediction, result):
+        return f"It took {result.quantity.value / prediction.quantity.value:.1f} times the prediction."
+
+
+class Missing(Answer):
+    id = "intro.missing"
+
+    def predict(self, passport):
+        raise Unavailable("this machine has no second answer")
+
+
+@pytest.fixture
+def ledger(tmp_path, monkeypatch):
+    import sys
+
+    monkeypatch.setenv("LESSONS_LEDGER", str(tmp_path / "ledger.json"))
+    passport = type("P", (), {"fingerprint": "made up"})()
+    monkeypatch.setattr(sys.modules["lessons.notebook.study"], "this_passport", lambda: passport)
+    InteractiveShell.instance()
+    return Ledger()
+
+
+def displayed(experiment, **options):
+    with capture_output() as captured:
+        study_function(experiment, **options)
+    return captured.outputs
+
+
+def test_study_shows_question_numbers_figure_and_text_and_writes_the_ledger(ledger):
+    outputs = displayed(Answer(), guess=4.0)
+    text = "\n".join(str(o.data.get("text/markdown", o.data.get("text/plain"))) for o in outputs)
+    assert "How long?" in text
+    assert "1.5 times" in text
+    assert "your guess" in text
+    assert any("<svg" in o.data.get("text/html", "") for o in outputs)
+    (entry,) = ledger.entries()
+    assert (entry.predicted.value, entry.measured.value, entry.guess) == (2.0, 3.0, 4.0)
+    assert entry.ratio.value == pytest.approx(1.5)
+
+
+def test_what_cannot_run_is_said_and_not_written(ledger):
+    (output,) = displayed(Missing())
+    assert "no second answer" in output.data["text/markdown"]
+    assert ledger.entries() == []
+
+
+def test_the_progress_line_is_empty_at_the_end(ledger, monkeypatch):
+    monkeypatch.delenv("LESSONS_QUIET", raising=False)
+    texts = [o.data.get("text/markdown") for o in displayed(Answer())]
+    assert any(t and "working" in t for t in texts)
+    assert "" in texts
+
+
+def entry(name, predicted, measured):
+    return Entry(
+        f"intro.{name}", name, Quantity(predicted, "s"), Quantity(measured, "s", measured, measured, 5)
+    )
+
+
+def test_the_report_card_counts_what_came_close_and_names_the_widest_miss():
+    entries = [entry("good", 1.0, 1.1), entry("slow", 1.0, 3.0), entry("fast", 1.0, 0.2)]
+    text = summary(entries)
+    assert "**3**" in text and "**1**" in text and "`intro.fast`" in text
+    assert len(card(entries).rows) == 3
+    assert "1 of them" in ratios(entries).alt
+
+
+def test_an_empty_ledger_is_no_error():
+    assert "empty" in summary([])
+    assert card([]).rows == ()
+    assert ratios([]) is not None
