@@ -1,4 +1,4 @@
-"""What render() promises the page: valid SVG, ids of its own, the theme's colours, and words for the picture."""
+"""What render() promises the page: valid SVG, ids of its own, the theme's colours, and words."""
 
 import re
 import xml.etree.ElementTree as ElementTree

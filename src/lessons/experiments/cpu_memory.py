@@ -46,7 +46,9 @@ class BandwidthStaircase(Experiment):
     question = "How many bytes a second can one thread read once its array fits in no cache?"
 
     def predict(self, passport: Passport) -> Outcome:
-        sizes = _sizes(passport.sizes["cpu.dram"])
+        # Both sides of each cache's end, so that the line steps down exactly there.
+        ends = {end for cache in _caches(passport) for end in (cache, cache + 1)}
+        sizes = sorted({*_sizes(passport.sizes["cpu.dram"]), *ends})
         levels = passport.levels
         rates = [passport.bandwidth("read", level).value for level in levels]
         expected = [rates[min(memory.level(s, _caches(passport)), len(rates) - 1)] for s in sizes]
@@ -392,13 +394,7 @@ def _draw_curve(ax, prediction: Outcome, result: Outcome, name: str) -> None:
             textcoords="offset points",
             ha="right",
         )
-    figures.predicted(
-        ax,
-        prediction.data["sizes"],
-        prediction.data[name],
-        "predicted from the passport",
-        **({"drawstyle": "steps-post"} if name == "rates" else {}),
-    )
+    figures.predicted(ax, prediction.data["sizes"], prediction.data[name], "predicted from the passport")
     data = result.data
     figures.measured(ax, data["sizes"], data[name], data[f"{name}_low"], data[f"{name}_high"])
     figures.bytes_axis(ax.xaxis)
