@@ -37,7 +37,9 @@ def execute(source: Path, target: Path, seconds: float) -> None:
     except CellExecutionError as error:
         raise NotebookFailed(f"{_place(source, notebook)} failed:\n{error}") from None
     except DeadKernelError:
-        raise NotebookFailed(f"{_place(source, notebook)}: the kernel died, often for want of memory") from None
+        raise NotebookFailed(
+            f"{_place(source, notebook)}: the kernel died, often for want of memory"
+        ) from None
     except asyncio.TimeoutError:
         limit = f"the notebook did not end within {seconds:.0f} s"
         raise NotebookFailed(f"{_place(source, notebook)}: {limit}") from None

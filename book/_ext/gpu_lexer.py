@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from ipython_pygments_lexers import IPython3Lexer
 from pygments.lexer import bygroups, inherit, using
@@ -16,7 +16,7 @@ class GpuLexer(IPython3Lexer):
 
     name = "IPython with %%gpu"
     aliases = ("ipython3",)
-    tokens = {
+    tokens: ClassVar = {
         "root": [
             (r"(?s)(\s*)(%%gpu)([^\n]*\n)(.*)", bygroups(Text, Operator, Text, using(Python3Lexer))),
             inherit,

@@ -1,0 +1,79 @@
+"""A room imports only from the floors below it, and heavy libraries wait until they are used."""
+
+import ast
+import subprocess
+import sys
+
+import pytest
+from project import ROOT
+
+PACKAGE = ROOT / "src" / "lessons"
+FLOORS = (
+    ("units", "errors", "files"),
+    ("formulas", "datasheets"),
+    ("measure", "topology", "figures"),
+    ("kernels", "results"),
+    ("passport", "llm", "storage", "allocators", "collectives", "compiler"),
+    ("serving",),
+    ("experiments",),
+    ("notebook", "grading"),
+    ("cli",),
+)
+FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+STANDARD_LIBRARY_ONLY = ("units", "errors", "files", "formulas", "datasheets", "results")
+HEAVY = {"torch", "numba", "matplotlib", "scipy", "tokenizers", "numpy"}
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def room_of(path):
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path):
+    """Yield (module, whether only for type checkers) for each import in a file."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for_types = {
+        id(node)
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and getattr(block.test, "id", "") == "TYPE_CHECKING"
+        for node in ast.walk(block)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} uses a relative import"
+            found = [node.module or ""]
+            if node.module == "lessons":
+                found = [f"lessons.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in found:
+            yield name, id(node) in for_types
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_rooms_import_from_below(path):
+    room = room_of(path)
+    if room == "__init__":
+        return
+    for name, only_types in imports(path):
+        target = name.split(".")[1] if name.startswith("lessons.") else room
+        if target != room and not only_types:
+            assert FLOOR[target] < FLOOR[room], f"{room} (floor {FLOOR[room]}) imports {name}"
+
+
+@pytest.mark.parametrize("room", STANDARD_LIBRARY_ONLY)
+def test_the_ground_floors_need_the_standard_library_only(room):
+    for path in (module for module in MODULES if room_of(module) == room):
+        for name, only_types in imports(path):
+            top = name.split(".")[0]
+            allowed = top in sys.stdlib_module_names or top in ("lessons", "tomli", "__future__")
+            assert allowed or only_types, f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("module", ["lessons", "lessons.cli", "lessons.experiments.base", "lessons.results"])
+def test_importing_loads_nothing_heavy(module):
+    code = f"import sys, {module}; print(*{{name.split('.')[0] for name in sys.modules}})"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert not HEAVY & set(loaded.split())
