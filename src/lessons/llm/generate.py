@@ -58,7 +58,7 @@ def generate(
     Raises:
         LessonError: for an empty or too long prompt, or a value outside its range.
     """
-    params = SamplingParams(temperature, top_k, top_p)
+    params = check_request(prompt, max_tokens, temperature, top_k, top_p)
     prompt_ids = encode_prompt(llm, prompt, max_tokens)
     generator = torch.Generator(llm.model.device).manual_seed(seed)
     cache = llm.new_cache(len(prompt_ids) + max_tokens)
@@ -88,17 +88,28 @@ def generate(
     return Generation(tuple(token_ids), text, len(prompt_ids), seconds[0], tuple(seconds[1:]), finish_reason)
 
 
+def check_request(
+    prompt: str, max_tokens: int, temperature: float, top_k: int, top_p: float
+) -> SamplingParams:
+    """Check all of a request that needs no model, and return how to sample.
+
+    Raises:
+        LessonError: for an empty prompt, no tokens to write, or a value outside its range.
+    """
+    if not prompt:
+        raise LessonError("the prompt is empty; give at least one character to continue")
+    if max_tokens < 1:
+        raise LessonError(f"max_tokens is {max_tokens}; ask for at least 1 token")
+    return SamplingParams(temperature, top_k, top_p)
+
+
 def encode_prompt(llm: LLM, prompt: str, max_tokens: int) -> list[int]:
     """Return the prompt's token ids, after checking that it and ``max_tokens`` fit the model.
 
     Raises:
-        LessonError: for an empty prompt, no tokens to write, or more of both than the model's context.
+        LessonError: when both are more than the model's context.
     """
-    if max_tokens < 1:
-        raise LessonError(f"max_tokens is {max_tokens}; ask for at least 1 token")
     ids = llm.tokenizer.encode(prompt)
-    if not ids:
-        raise LessonError("the prompt is empty; give at least one character to continue")
     context = llm.config.context_length
     if len(ids) + max_tokens > context:
         raise LessonError(

