@@ -20,8 +20,9 @@ from itertools import accumulate
 
 import numpy as np
 import torch
-from torch.nn.functional import rms_norm, silu
+from torch.nn.functional import silu
 
+from lessons.kernels.rms_norm import rms_norm
 from lessons.llm.cache import KVCache
 from lessons.llm.config import ModelConfig
 from lessons.llm.gguf import GGUF
@@ -177,7 +178,7 @@ class Llama:
         return linear(silu(gate) * up, layer.down)
 
     def _norm(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-        return rms_norm(x, weight.shape, weight, self.config.norm_eps)
+        return rms_norm(x, weight, self.config.norm_eps)
 
 
 def rotary_turns(config: ModelConfig) -> torch.Tensor:
