@@ -27,5 +27,5 @@ def test_a_failing_cell_is_named_and_nothing_is_written(tmp_path):
 
 def test_a_notebook_that_hangs_is_stopped(tmp_path):
     source = write(tmp_path / "a.ipynb", "import time", "time.sleep(600)")
-    with pytest.raises(NotebookFailed, match=r"code cell 2 .*did not end within 3 s"):
+    with pytest.raises(NotebookFailed, match=r"code cell 2 .*not at its end after 3 s"):
         execute(source, tmp_path / "b.ipynb", seconds=3)

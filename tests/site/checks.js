@@ -18,11 +18,14 @@
       problems.push(`image without alternative text ${image.src}`);
   }
   for (const drawing of document.querySelectorAll("article svg")) {
-    const described = drawing.closest("[aria-label]:not([aria-label='']), [aria-hidden='true'] , mjx-container");
+    const described = drawing.closest("[aria-label]:not([aria-label='']), [aria-hidden='true'], mjx-container, button");
     if (!described) problems.push("a drawing without alternative text");
   }
 
-  const bars = [...document.querySelectorAll("form.bd-search, .search-button-field")].filter(visible);
+  // The search page has a second form on purpose.
+  const bars = [...document.querySelectorAll("form.bd-search, .search-button-field")].filter(
+    (bar) => visible(bar) && !bar.closest(".bd-search-container"),
+  );
   if (bars.length > 1) problems.push(`${bars.length} search bars`);
 
   if (document.querySelector("article mjx-merror, article .math:not(:has(mjx-container))")) problems.push("mathematics not set");

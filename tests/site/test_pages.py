@@ -16,9 +16,9 @@ HIDDEN = {"remove-cell", "remove-output", "hide-cell"}
 @pytest.fixture(scope="session")
 def soups(site):
     """Every page of the site, parsed, by path."""
-    return {
-        path: BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser") for path in site.rglob("*.html")
-    }
+    # The theme keeps templates of its own under _static, which are no pages.
+    paths = [path for path in site.rglob("*.html") if "_static" not in path.parts]
+    return {path: BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser") for path in paths}
 
 
 @pytest.fixture(scope="session")
