@@ -61,7 +61,11 @@ class BPETokenizer:
         self.stop_ids = frozenset({self.eos_id, vocabulary["<|endoftext|>"]})
 
     def encode(self, text: str) -> list[int]:
-        """Return the token ids of ``text``. Control tokens such as ``<|im_end|>`` in it are recognised."""
+        """Return the token ids of ``text``. Control tokens such as ``<|im_end|>`` in it are recognised.
+
+        Twenty-one bytes have no token in SmolLM2's vocabulary, since its training text had none of them: a few
+        control characters, and bytes that only rare or no UTF-8 has. They are dropped, as llama.cpp does.
+        """
         return self._tokenizer.encode(text, add_special_tokens=False).ids
 
     def decode(self, ids: Iterable[int]) -> str:

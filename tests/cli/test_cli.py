@@ -1,0 +1,73 @@
+"""The command line as a reader meets it: in a process of its own."""
+
+import importlib
+import json
+import subprocess
+import sys
+
+import pytest
+
+from lessons.cli import COMMANDS
+
+
+def lessons(*words: str, **kwargs) -> subprocess.CompletedProcess:
+    code = "import sys; from lessons.cli import main; sys.exit(main())"
+    return subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, **kwargs)
+
+
+def test_help_names_every_command():
+    done = lessons("--help")
+    assert done.returncode == 0 and all(name in done.stdout for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name, path", COMMANDS.items())
+def test_every_command_has_its_parts(name, path):
+    module = importlib.import_module(path)
+    assert module.__doc__ and callable(module.add_arguments) and callable(module.run)
+
+
+def test_generate_prints_json():
+    done = lessons("generate", "The capital of France is", "--max-tokens", "3", "--seed", "1", "--json")
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["text"].startswith(" Paris") and len(answer["token_ids"]) == 3
+    assert answer["prefill_seconds"] > 0 and len(answer["decode_seconds"]) == 2
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["generate", ""], "the prompt is empty"),
+        (["generate", "x", "--max-tokens", "0"], "max_tokens is 0"),
+        (["generate", "x", "--temperature", "-1"], "temperature is -1.0"),
+        (["generate", "x", "--dtype", "int3"], "dtype is 'int3'"),
+        (["generate", "x", "--max-tokens", "9000"], "context of 8192"),
+    ],
+)
+def test_bad_input_is_one_sentence_without_a_traceback(words, message):
+    done = lessons(*words)
+    assert done.returncode == 2 and done.stdout == ""
+    assert message in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_get_model_needs_nothing_when_the_model_is_there():
+    # An index that cannot be reached: a call of pip would fail.
+    done = lessons("get-model", env={"PATH": "", "PIP_INDEX_URL": "http://127.0.0.1:9/"})
+    assert done.returncode == 0 and "hash is right" in done.stdout
+
+
+def test_install_says_why_it_failed():
+    from lessons.cli.get_model import install
+    from lessons.errors import LessonError
+
+    with pytest.raises(LessonError, match="pip could not install no-such-thing==0"):
+        install("no-such-thing==0 --no-index")
+
+
+def test_doctor_fits_one_screen(tmp_path):
+    done = lessons("doctor", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) <= 24
+    assert [line for line in lines if line.startswith("missing") and line.endswith("lessons passport")]
+    assert all(line.startswith(("ok", "missing")) for line in lines)

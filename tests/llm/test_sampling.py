@@ -1,0 +1,74 @@
+"""The distribution that sampling draws from, and the draws."""
+
+import pytest
+import torch
+from scipy.stats import chisquare
+
+from lessons.errors import LessonError
+from lessons.llm.sampling import SamplingParams, probabilities, sample
+
+LOGITS = torch.tensor([1.0, 3.0, 2.0, 0.0, -1.0])
+
+
+def test_greedy_takes_the_likeliest():
+    assert sample(LOGITS, SamplingParams(), torch.Generator()) == 1
+    assert probabilities(LOGITS, SamplingParams()).tolist() == [0, 1, 0, 0, 0]
+
+
+def test_temperature_divides_the_logits():
+    got = probabilities(LOGITS, SamplingParams(temperature=0.5))
+    torch.testing.assert_close(got, (LOGITS / 0.5).softmax(-1))
+
+
+def test_top_k_keeps_the_shape_of_what_stays():
+    got = probabilities(LOGITS, SamplingParams(temperature=1.0, top_k=2))
+    torch.testing.assert_close(got[[1, 2]], LOGITS[[1, 2]].softmax(-1))
+    assert got[[0, 3, 4]].tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    "top_p, kept", [(0.1, [1]), (0.63, [1]), (0.7, [1, 2]), (0.9, [1, 2, 0]), (1.0, [0, 1, 2, 3, 4])]
+)
+def test_top_p_keeps_the_fewest_that_reach_it(top_p, kept):
+    got = probabilities(LOGITS, SamplingParams(temperature=1.0, top_p=top_p))
+    assert set(got.nonzero().ravel().tolist()) == set(kept)
+    assert got.sum() == pytest.approx(1)
+
+
+def test_rows_are_independent():
+    params = SamplingParams(temperature=0.8, top_k=3, top_p=0.9)
+    rows = torch.randn(4, 50, generator=torch.Generator().manual_seed(0))
+    together = probabilities(rows, params)
+    torch.testing.assert_close(together, torch.stack([probabilities(row, params) for row in rows]))
+
+
+def test_draws_follow_the_distribution():
+    params = SamplingParams(temperature=1.3)
+    generator = torch.Generator().manual_seed(7)
+    n = 20_000
+    counts = torch.bincount(torch.tensor([sample(LOGITS, params, generator) for _ in range(n)]), minlength=5)
+    assert (
+        chisquare(counts.numpy(), n * probabilities(LOGITS, params).double().numpy(), sum_check=False).pvalue
+        > 1e-3
+    )
+    # The test has teeth: against the distribution at another temperature the same draws fail.
+    other = n * probabilities(LOGITS, SamplingParams(temperature=1.2)).double().numpy()
+    assert chisquare(counts.numpy(), other, sum_check=False).pvalue < 1e-6
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"temperature": -1},
+        {"temperature": float("nan")},
+        {"temperature": float("inf")},
+        {"top_k": -1},
+        {"top_p": 0},
+        {"top_p": 1.5},
+    ],
+    ids=str,
+)
+def test_refuses_what_is_out_of_range(values):
+    name = next(iter(values))
+    with pytest.raises(LessonError, match=f"{name} is .*must be"):
+        SamplingParams(**values)
