@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from lessons.kernels.attention import decode
 from lessons.llm import attention
 from lessons.llm.cache import CacheFull, KVCache
 from lessons.llm.config import ModelConfig
@@ -50,6 +51,8 @@ class ContiguousCache(KVCache):
         start = self.length - q.shape[0]
         keys[:, start : self.length] = k.transpose(0, 1)
         values[:, start : self.length] = v.transpose(0, 1)
+        if attention.few(q, keys):
+            return decode(q, keys, values, self.length)
         return attention.causal(q, keys, values, self.length)
 
     def truncate(self, length: int) -> None:

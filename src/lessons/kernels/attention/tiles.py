@@ -1,0 +1,257 @@
+"""The four vector loops of attention, as intrinsics on float32 addresses: scale, scores, softmax, values.
+
+Several query rows share every key and value that is loaded: the three query heads of a K/V head, or those heads
+times the tokens that are verified at once. Their number is fixed when an intrinsic is built, so that the sums of
+all rows stay in registers. All of it is portable vector IR, and only the width depends on the target.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from lessons.kernels import simd
+
+TOKENS = 4  # keys scored together: four sums are added across their lanes for the price of one and a half
+FLOAT = 4  # bytes
+
+
+def lanes() -> int:
+    """Return the floats of one vector."""
+    return simd.vector_bytes() // FLOAT
+
+
+def max_rows() -> int:
+    """Return the query rows of one tile: rows times TOKENS sums must fit in the registers (32 or 16)."""
+    return 4 if simd.vector_bytes() == 64 else 3
+
+
+def _vector():
+    return simd.vector(simd.f32, lanes())
+
+
+def _at(builder, base, number: int | ir.Value, size: int):
+    """Return base + number * size bytes."""
+    return builder.add(base, builder.mul(number, simd.i64(size)))
+
+
+def _void(count: int):
+    return types.void(*[types.int64] * count)
+
+
+@cache
+def scale(dim: int):
+    """Build ``scale(source, target, factor)``: target = factor * source, ``dim`` floats."""
+
+    @intrinsic
+    def run(typing, source, target, factor):
+        def codegen(context, builder, signature, args):
+            source, target, factor = args
+            factors = simd.splat(builder, builder.fptrunc(factor, simd.f32), lanes())
+            for place in range(0, dim * FLOAT, simd.vector_bytes()):
+                x = simd.load(builder, simd.offset(builder, source, place), _vector(), FLOAT)
+                simd.store(builder, builder.fmul(x, factors), simd.offset(builder, target, place), FLOAT)
+            return context.get_dummy_value()
+
+        return types.void(types.int64, types.int64, types.float64), codegen
+
+    return run
+
+
+@cache
+def scores(dim: int, rows: int):
+    """Build ``scores(q, k, count, out, stride)``: the products of ``rows`` queries with ``count`` keys.
+
+    ``q`` is [rows, dim] and ``k`` [count, dim], both without gaps; row r is written to out + r * stride bytes.
+    """
+
+    @intrinsic
+    def run(typing, q, k, count, out, stride):
+        def codegen(context, builder, signature, args):
+            q, k, count, out, stride = args
+            whole = builder.and_(count, simd.i64(-TOKENS))
+
+            def products(first, tokens):
+                """Return for each row and token the vector of partial sums over the head's channels."""
+                sums = [[None] * tokens for _ in range(rows)]
+                base = _at(builder, k, first, dim * FLOAT)
+                for place in range(0, dim * FLOAT, simd.vector_bytes()):
+                    keys = [_load(builder, base, t * dim * FLOAT + place) for t in range(tokens)]
+                    for r in range(rows):
+                        query = _load(builder, q, r * dim * FLOAT + place)
+                        for t, key in enumerate(keys):
+                            old = sums[r][t]
+                            sums[r][t] = (
+                                builder.fmul(query, key)
+                                if old is None
+                                else simd.multiply_add(builder, query, key, old)
+                            )
+                return sums
+
+            def place_of(row, first):
+                shift = builder.add(builder.mul(stride, simd.i64(row)), builder.mul(first, simd.i64(FLOAT)))
+                return builder.add(out, shift)
+
+            with cgutils.for_range_slice(builder, simd.i64(0), whole, simd.i64(TOKENS), inc=True) as (i, _):
+                for r, partial in enumerate(products(i, TOKENS)):
+                    simd.store(builder, _sum_lanes(builder, partial), place_of(r, i), FLOAT)
+            with cgutils.for_range_slice(builder, whole, count, simd.i64(1), inc=True) as (i, _):
+                for r, partial in enumerate(products(i, 1)):
+                    simd.store(builder, simd.reduce_add(builder, partial[0]), place_of(r, i), FLOAT)
+            return context.get_dummy_value()
+
+        return _void(5), codegen
+
+    return run
+
+
+@cache
+def values(dim: int, rows: int):
+    """Build ``values(p, stride, v, count, out)``: out += p v for ``rows`` rows of weights and ``count`` values.
+
+    Row r of the weights lies at p + r * stride bytes; ``v`` is [count, dim] and ``out`` [rows, dim], without gaps.
+    """
+    vectors = dim // lanes()
+    # A strip is so many columns that all its sums stay in registers; a power of two divides any head dimension
+    # that this kernel takes.
+    budget = 16 if simd.vector_bytes() == 64 else 12
+    strip = min(vectors, 1 << (budget // rows).bit_length() - 1)
+    while vectors % strip:
+        strip //= 2
+
+    @intrinsic
+    def run(typing, p, stride, v, count, out):
+        def codegen(context, builder, signature, args):
+            p, stride, v, count, out = args
+            size = simd.vector_bytes()
+            for left in range(0, vectors, strip):
+                places = [(left + c) * size for c in range(strip)]
+                sums = {
+                    (r, place): cgutils.alloca_once(builder, _vector())
+                    for r in range(rows)
+                    for place in places
+                }
+                for (r, place), total in sums.items():
+                    builder.store(_load(builder, out, r * dim * FLOAT + place), total)
+                with cgutils.for_range(builder, count, intp=simd.i64) as loop:
+                    row = _at(builder, v, loop.index, dim * FLOAT)
+                    columns = {place: _load(builder, row, place) for place in places}
+                    weights = _at(builder, p, loop.index, FLOAT)
+                    for r in range(rows):
+                        address = builder.add(weights, builder.mul(stride, simd.i64(r)))
+                        weight = simd.splat(builder, simd.load(builder, address, simd.f32, FLOAT), lanes())
+                        for place, column in columns.items():
+                            total = sums[r, place]
+                            builder.store(
+                                simd.multiply_add(builder, weight, column, builder.load(total)), total
+                            )
+                for (r, place), total in sums.items():
+                    target = simd.offset(builder, out, r * dim * FLOAT + place)
+                    simd.store(builder, builder.load(total), target, FLOAT)
+            return context.get_dummy_value()
+
+        return _void(5), codegen
+
+    return run
+
+
+@intrinsic
+def softmax(typing, row, count):
+    """Replace ``count`` scores by exp(score - largest score) in place and return their sum as float64.
+
+    ``count`` is a multiple of ``lanes()``. What must not count is -inf, and becomes 0.
+    """
+
+    def codegen(context, builder, signature, args):
+        row, count = args
+        end = builder.mul(count, simd.i64(FLOAT))
+        step = simd.i64(simd.vector_bytes())
+        largest = cgutils.alloca_once_value(builder, simd.constant(_vector(), -math.inf))
+        with cgutils.for_range_slice(builder, simd.i64(0), end, step, inc=True) as (i, _):
+            x, best = _load(builder, builder.add(row, i), 0), builder.load(largest)
+            builder.store(builder.select(builder.fcmp_ordered(">", x, best), x, best), largest)
+        top = simd.splat(builder, _largest_lane(builder, builder.load(largest)), lanes())
+        total = cgutils.alloca_once_value(builder, simd.constant(_vector(), 0.0))
+        with cgutils.for_range_slice(builder, simd.i64(0), end, step, inc=True) as (i, _):
+            address = builder.add(row, i)
+            weight = _exp(builder, builder.fsub(_load(builder, address, 0), top))
+            simd.store(builder, weight, address, FLOAT)
+            builder.store(builder.fadd(builder.load(total), weight), total)
+        return builder.fpext(simd.reduce_add(builder, builder.load(total)), simd.f64)
+
+    return types.float64(types.int64, types.int64), codegen
+
+
+def _load(builder, base, place: int):
+    return simd.load(builder, simd.offset(builder, base, place), _vector(), FLOAT)
+
+
+def _shuffle(builder, a, b, order):
+    return builder.shuffle_vector(a, b, ir.Constant(simd.vector(simd.i32, len(order)), list(order)))
+
+
+def _sum_lanes(builder, vectors):
+    """Return one short vector: the sum of the lanes of each of ``vectors``, whose number is a power of two.
+
+    Each step adds the two halves of every segment, and packs what two vectors leave into one; then the last
+    vector is folded until a segment is a single lane.
+    """
+    segment = vectors[0].type.count
+    while segment > 1:
+        half = segment // 2
+        count = vectors[0].type.count * min(2, len(vectors))
+        low = [i for i in range(count) if i % segment < half]
+        high = [i + half for i in low]
+        pairs = list(zip(vectors[::2], vectors[1::2])) or [(vectors[0], vectors[0])]
+        vectors = [builder.fadd(_shuffle(builder, *p, low), _shuffle(builder, *p, high)) for p in pairs]
+        segment = half
+    return vectors[0]
+
+
+def _largest_lane(builder, value):
+    while value.type.count > 1:
+        half = value.type.count // 2
+        a = _shuffle(builder, value, value, range(half))
+        b = _shuffle(builder, value, value, range(half, 2 * half))
+        value = builder.select(builder.fcmp_ordered(">", a, b), a, b)
+    return builder.extract_element(value, simd.i32(0))
+
+
+# exp(x) = 2^n exp(r) with n the whole number nearest x / ln 2, and a polynomial for |r| <= ln 2 / 2.
+# Source: S. Moshier, Cephes, expf: constants and the split of ln 2; error below 2 units in the last place.
+_LN2_HIGH, _LN2_LOW = 0.693359375, -2.12194440e-4
+_POLYNOMIAL = (
+    1.9875691500e-4,
+    1.3981999507e-3,
+    8.3334519073e-3,
+    4.1665795894e-2,
+    1.6666665459e-1,
+    5.0000001201e-1,
+)
+_ROUND = 1.5 * 2**23  # added to a small float it rounds it, and leaves the whole number in the low bits
+_LEAST = -87.0  # exp of less is no normal float
+
+
+def _exp(builder, x):
+    """Return exp(x) for x <= 0, exactly 0 below ``_LEAST``. A NaN stays one."""
+    kind = x.type
+    number = lambda value: simd.constant(kind, value)  # noqa: E731
+    whole = simd.vector(simd.i32, kind.count)
+    shifted = simd.multiply_add(builder, x, number(1 / math.log(2)), number(_ROUND))
+    n = builder.fsub(shifted, number(_ROUND))
+    r = simd.multiply_add(builder, n, number(-_LN2_HIGH), x)
+    r = simd.multiply_add(builder, n, number(-_LN2_LOW), r)
+    y = number(_POLYNOMIAL[0])
+    for coefficient in _POLYNOMIAL[1:]:
+        y = simd.multiply_add(builder, y, r, number(coefficient))
+    y = simd.multiply_add(builder, y, builder.fmul(r, r), builder.fadd(r, number(1.0)))
+    # The low bits of ``shifted`` hold n; 127 more, moved to the exponent's place, is 2^n.
+    bits = builder.shl(builder.bitcast(shifted, whole), ir.Constant(whole, [23] * kind.count))
+    power = builder.bitcast(builder.add(bits, ir.Constant(whole, [127 << 23] * kind.count)), kind)
+    gone = builder.fcmp_ordered("<", x, number(_LEAST))
+    return builder.select(gone, number(0.0), builder.fmul(y, power))
