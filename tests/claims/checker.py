@@ -141,7 +141,7 @@ def evaluate(formula: str) -> tuple[float, ...]:
     for finder in ("accelerator", "memory", "link", "model", "price"):
         # ``memory`` is a module of formulas too; the finder is ``memory_sheet``.
         names["memory_sheet" if finder == "memory" else finder] = getattr(datasheets, finder)
-    names |= {"units": units, "min": min, "max": max, "sum": sum, "__builtins__": {}}
+    names |= {"units": units, "min": min, "max": max, "sum": sum, "round": round, "__builtins__": {}}
     value = eval(formula, names)
     return tuple(value) if isinstance(value, tuple) else (value,)
 
