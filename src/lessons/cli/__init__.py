@@ -16,6 +16,7 @@ from lessons.errors import LessonError
 COMMANDS = {
     "doctor": "lessons.cli.doctor",
     "get-model": "lessons.cli.get_model",
+    "passport": "lessons.cli.passport",
     "generate": "lessons.cli.generate",
 }
 

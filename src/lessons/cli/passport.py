@@ -1,13 +1,10 @@
-"""``lessons passport``: measure this machine's peaks and keep them in machine.json."""
+"""measure this machine's peaks and write machine.json"""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from pathlib import Path
-
-HELP = "measure this machine's peaks and write machine.json"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""

@@ -41,7 +41,7 @@ class DataLoaderWorkers(Experiment):
     unit = "1"
     question = "How many times faster does a DataLoader decode with one worker for each core than with none?"
     WORKERS = (0, 1, 2, 4)
-    ITEMS = 96
+    ITEMS = 64
 
     def predict(self, passport: Passport) -> Outcome:
         cores = passport.threads
@@ -59,7 +59,7 @@ class DataLoaderWorkers(Experiment):
         seconds = {}
         for workers in counts:
             progress(f"{workers} workers")
-            seconds[workers] = median_interval([self._pass(workers) for _ in range(5)], "s")
+            seconds[workers] = median_interval([self._pass(workers) for _ in range(3)], "s")
         speedups = {w: seconds[0].ratio(q) for w, q in seconds.items()}
         best = speedups[cores if cores in speedups else max(speedups)]
         return Outcome(
