@@ -18,7 +18,7 @@ def horner(x: Any, out: Any, degree: int, coefficient: float = 0.5, *, repeats: 
         out: [n] float32, contiguous, on the same device.
         degree: steps of the rule, 1 or more.
         coefficient: c, the same for every power.
-        repeats: CPU only: passes made inside the compiled code, for arrays that live in a cache.
+        repeats: passes made in one call, on the CPU inside the compiled code, for arrays that live in a cache.
 
     Raises:
         ValueError: for shapes, dtypes or a degree that do not fit.
@@ -36,7 +36,7 @@ def horner(x: Any, out: Any, degree: int, coefficient: float = 0.5, *, repeats: 
     if getattr(x, "is_cuda", False):
         from lessons.kernels.horner import cuda
 
-        cuda.horner(x, out, degree, coefficient)
+        cuda.horner(x, out, degree, coefficient, repeats)
         return
     from lessons.kernels.horner import cpu
 

@@ -42,7 +42,8 @@ def kernel() -> Any:
     return evaluate
 
 
-def horner(x: Any, out: Any, degree: int, coefficient: float) -> None:
+def horner(x: Any, out: Any, degree: int, coefficient: float, repeats: int) -> None:
     """Enqueue the kernel on CUDA tensors (or device arrays); see ``lessons.kernels.horner``."""
     blocks = -(-x.shape[0] // (POINTS * THREADS))
-    kernel()[blocks, THREADS](x, out, degree, coefficient)
+    for _ in range(repeats):
+        kernel()[blocks, THREADS](x, out, degree, coefficient)

@@ -1,0 +1,83 @@
+"""Drawing on a roofline: the roofs of several levels of memory, and points below them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from lessons.formulas.roofline import attainable
+from lessons.units import format_value
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from lessons.passport import Passport
+
+NAMES = {"l1": "L1", "l2": "L2", "l3": "L3", "l4": "L4", "dram": "DRAM"}
+_LOOKS = {"l1": "orange", "l2": "purple", "l3": "sky", "dram": "vermilion"}
+
+
+def colour(level: str) -> str:
+    """Return the colour of a level, the same in each figure of the chapter."""
+    from lessons.figures import COLOURS
+
+    return COLOURS[_LOOKS.get(level, "green")]
+
+
+def roofs(
+    ax: Axes, peak: float, bandwidths: Mapping[str, float], low: float = 1 / 16, high: float = 256
+) -> None:
+    """Draw one roof a level, min(peak, intensity x bandwidth), on logarithmic axes.
+
+    Args:
+        ax: where to draw.
+        peak: FLOP/s.
+        bandwidths: B/s by level ("l2", "dram").
+        low, high: the range of intensities in FLOP/byte.
+    """
+    from lessons import figures
+
+    for level, bandwidth in bandwidths.items():
+        corner = min(max(peak / bandwidth, low), high)
+        intensities = [low, corner, high]
+        heights = [attainable(i, peak, bandwidth) for i in intensities]
+        name = f"{NAMES.get(level, level)} roof, {format_value(bandwidth, 'B/s')}"
+        figures.predicted(ax, intensities, heights, name, color=colour(level))
+    axes(ax)
+
+
+def axes(ax: Axes) -> None:
+    """Label the axes of a roofline."""
+    from lessons import figures
+
+    ax.set_xscale("log", base=2)
+    ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}" if value >= 1 else f"1/{round(1 / value)}")
+    figures.rate_axis(ax.yaxis, "FLOP/s", log=True)
+    ax.set_xlabel("intensity (FLOP/byte)")
+
+
+def machine(passport: Passport, kind: str = "read"):
+    """Return this machine's hierarchical roofline for one thread as a picture, from the passport alone.
+
+    Args:
+        passport: its measured peaks.
+        kind: which bandwidth makes the slopes: "read", "copy" or "triad".
+    """
+    from lessons import figures
+
+    peak = passport.flops("float32").value
+    bandwidths = {level: passport.bandwidth(kind, level).value for level in passport.levels}
+    figure, (ax,) = figures.new()
+    with figures.style():
+        roofs(ax, peak, bandwidths)
+        matmul = passport.matmul("float32").value
+        ax.axhline(matmul, color=figures.COLOURS["green"], linestyle=":")
+        ax.text(1 / 14, matmul * 0.97, "torch's matrix product", va="top", fontsize=9)
+        ax.set_ylim(top=2 * peak)
+        ax.legend(loc="lower right")
+    ridges = ", ".join(f"{peak / b:.3g} at {NAMES.get(level, level)}" for level, b in bandwidths.items())
+    return figures.render(
+        figure,
+        "A roofline of this machine on logarithmic axes: one slope for each level of memory, and one flat roof "
+        f"at {format_value(peak, 'FLOP/s')} that all of them meet. The ridges, in FLOP per byte: {ridges}.",
+    )
