@@ -5,8 +5,10 @@ import pytest
 from lessons import figures, topology
 from lessons.datasheets import model
 from lessons.experiments import roofline as x
-from lessons.experiments import roofline_model, roofline_plot
+from lessons.experiments import roofline_plot, roofline_step
 from lessons.experiments.base import Outcome, Unavailable
+from lessons.experiments.roofline_batch import crossing
+from lessons.experiments.roofline_sweep import bend
 from lessons.passport import Passport
 from lessons.units import MiB, Quantity
 
@@ -35,7 +37,7 @@ def sweep_result(bend=10.0, knee=0.9, peak=160e9):
 def test_the_bend_is_the_ridge():
     prediction = x.sweep.predict(passport())
     assert prediction.quantity.value == pytest.approx(10)
-    assert x._bend(sweep_result(bend=12.5, knee=0.7).data["dram"]).value == pytest.approx(12.5)
+    assert bend(sweep_result(bend=12.5, knee=0.7).data["dram"]).value == pytest.approx(12.5)
 
 
 @pytest.mark.parametrize(
@@ -55,8 +57,8 @@ def test_the_sweep_explains_what_came_out(bend, knee, words):
 def test_rows_for_twice_the_time():
     # Weights alone: 4 bytes at 20 GB/s for a row, 2 FLOP at 80 GFLOP/s for each more: equal at 8, double at 16.
     assert x.batch.predict(passport()).quantity.value == pytest.approx(16, rel=0.02)
-    assert x._crossing([1, 2, 4], [1.0, 1.0, 4.0]) == pytest.approx(2 * 2**0.5)
-    assert x._crossing([1, 2], [1.0, 1.5]) == 2
+    assert crossing([1, 2, 4], [1.0, 1.0, 4.0]) == pytest.approx(2 * 2**0.5)
+    assert crossing([1, 2], [1.0, 1.5]) == 2
 
 
 @pytest.mark.parametrize(
@@ -77,7 +79,7 @@ def test_the_batch_explains_the_library_and_the_doubling(rows, library, words):
 
 def test_the_models_products_make_up_its_parameters():
     shape = model("smollm2-135m")
-    works, calls = roofline_model.works(shape, 1, 1024), roofline_model.calls(shape)
+    works, calls = roofline_step.works(shape, 1, 1024), roofline_step.calls(shape)
     products = ("q, k, v", "output", "gate, up", "down", "head")
     flop = sum(works[name].flop * calls[name] for name in products)
     assert flop == pytest.approx(2 * shape.parameters, rel=1e-3)
@@ -93,6 +95,17 @@ def test_the_model_names_what_is_overhead():
     slow = Outcome(Quantity(1, "s"), {"decode": bound | {"norm": 9 * bound["norm"]}})
     assert "Far below both roofs: `norm`" in experiment.explain(prediction, slow)
     assert "`gate, up`" in experiment.explain(prediction, slow)
+
+
+def test_the_model_says_where_the_gap_lies():
+    experiment = x.model_step
+    prediction = experiment.predict(passport())
+    bound = {name: item["seconds"] for name, item in prediction.data["decode"].items()}
+    explain = lambda decode: experiment.explain(prediction, Outcome(Quantity(1, "s"), {"decode": decode}))  # noqa: E731
+    assert "within a tenth" in explain(bound)
+    assert "`attention` and `head` make 100%" in explain(
+        bound | {"attention": 9 * bound["attention"], "head": 1.5 * bound["head"]}
+    )
 
 
 def test_the_gain_of_fusion_is_traffic_and_faults():

@@ -46,6 +46,13 @@ def roofs(
     axes(ax)
 
 
+def ceiling(ax: Axes, rate: float) -> None:
+    """Draw the rate of a large matrix product, in FLOP/s, as a ceiling below the flat roof."""
+    from lessons.figures import COLOURS
+
+    ax.axhline(rate, color=COLOURS["green"], linestyle=":", label="torch, large matrix product")
+
+
 def axes(ax: Axes) -> None:
     """Label the axes of a roofline."""
     from lessons import figures
@@ -70,9 +77,7 @@ def machine(passport: Passport, kind: str = "read"):
     figure, (ax,) = figures.new()
     with figures.style():
         roofs(ax, peak, bandwidths)
-        matmul = passport.matmul("float32").value
-        ax.axhline(matmul, color=figures.COLOURS["green"], linestyle=":")
-        ax.text(1 / 14, matmul * 0.97, "torch's matrix product", va="top", fontsize=9)
+        ceiling(ax, passport.matmul("float32").value)
         ax.set_ylim(top=2 * peak)
         ax.legend(loc="lower right")
     ridges = ", ".join(f"{peak / b:.3g} at {NAMES.get(level, level)}" for level, b in bandwidths.items())

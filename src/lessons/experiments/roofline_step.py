@@ -125,7 +125,15 @@ def _linear(x: Any, w: Any) -> Any:
 
 
 def _attend(q: Any, k: Any, v: Any) -> Any:
-    """Attend with all rows to all keys; the query heads of one K/V head become rows of one product."""
+    """Attend with all rows to all keys: our kernel for few rows, the library's for many.
+
+    There the query heads of one K/V head become rows of one product, which is what shared heads are good for.
+    """
+    from lessons.kernels.attention import decode
+    from lessons.kernels.gemv import MAX_ROWS
+
+    if len(q) <= MAX_ROWS:
+        return decode(q, k, v, k.shape[1])
     from torch.nn.functional import scaled_dot_product_attention
 
     rows, heads, dim = q.shape

@@ -1,0 +1,18 @@
+"""What the chapter's experiments share: how large a working set must be, and a progress that says nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lessons import topology
+from lessons.passport.measuring import working_sets
+
+Progress = Callable[[str], None]
+silent: Progress = lambda message: None  # noqa: E731
+
+GIB = 1 << 30
+
+
+def memory_bytes(limit: int) -> int:
+    """Return the bytes of a working set that lies in memory, as the passport chooses it, but at most ``limit``."""
+    return min(working_sets(topology.read())["dram"], limit) // 65536 * 65536
