@@ -46,6 +46,7 @@ def test_the_bend_is_the_ridge():
         (10.0, 0.95, "where the passport said"),
         (10.0, 0.95, "nearly perfect: 95%"),
         (10.0, 0.7, "the knee is round"),
+        (10.0, 0.3, "something else used the core"),
         (6.0, 0.9, "left of the prediction"),
         (14.0, 0.9, "right of the prediction"),
     ],
@@ -91,10 +92,13 @@ def test_the_model_names_what_is_overhead():
     prediction = experiment.predict(passport())
     bound = {name: item["seconds"] for name, item in prediction.data["decode"].items()}
     at_the_roof = Outcome(Quantity(1, "s"), {"decode": bound})
-    assert "No operation is far below" in experiment.explain(prediction, at_the_roof)
+    assert "No small operation is far below" in experiment.explain(prediction, at_the_roof)
     slow = Outcome(Quantity(1, "s"), {"decode": bound | {"norm": 9 * bound["norm"]}})
     assert "Far below both roofs: `norm`" in experiment.explain(prediction, slow)
     assert "`gate, up`" in experiment.explain(prediction, slow)
+    assert "quiet machine" not in experiment.explain(prediction, slow)
+    busy = Outcome(Quantity(1, "s"), {"decode": bound | {"down": 9 * bound["down"]}})
+    assert "quiet machine" in experiment.explain(prediction, busy)
 
 
 def test_the_model_says_where_the_gap_lies():

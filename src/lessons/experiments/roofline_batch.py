@@ -80,19 +80,21 @@ class Batch(Experiment):
         ceiling(left, p["matmul"])
         places = [w.intensity for w in works]
         kinds = {"ours": ("ours, 1 to 8 rows", "blue", "o"), "library": ("torch", "purple", "D")}
+        figures.predicted(right, rows, p["seconds"][: len(rows)], "predicted time", zorder=2)
         for key, (label, name, marker) in kinds.items():
             seconds = data[key]
             look: dict[str, Any] = {"color": figures.COLOURS[name], "marker": marker}
             rates = [w.flop / s for w, s in zip(works, seconds)]
             figures.measured(left, places[: len(seconds)], rates, label=label, **look)
             figures.measured(right, rows[: len(seconds)], seconds, label=label, **look)
-        figures.predicted(right, rows, p["seconds"][: len(rows)], "predicted")
-        left.legend(loc="lower right")
         right.set_xscale("log", base=2)
         right.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         figures.time_axis(right.yaxis, log=True)
         right.set_xlabel("rows that share one reading of the matrix")
-        right.legend(loc="upper left")
+        # A curve that stays low would run under a legend inside the panel.
+        handles, labels = left.get_legend_handles_labels()
+        (line,), (name,) = ([part[0]] for part in right.get_legend_handles_labels())
+        figure.legend([*handles, line], [*labels, name], loc="outside lower center", ncols=3)
 
     def alt(self, prediction: Outcome, result: Outcome) -> str:
         return (

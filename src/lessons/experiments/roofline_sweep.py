@@ -94,10 +94,15 @@ class Sweep(Experiment):
         share = share_at_ridge(prediction, result.data["dram"])
         if share >= 0.85:
             knee = "At the ridge itself the overlap of loads and arithmetic is nearly perfect"
-        else:
+        elif share >= 0.5:
             knee = (
                 "At the ridge itself both take equally long, and the knee is round: the core does not overlap "
                 "them perfectly (none at all would give a half)"
+            )
+        else:
+            knee = (
+                "At the ridge itself the pass is slower than loads and arithmetic one after the other would be, so "
+                "something else used the core or the memory meanwhile; run it again on a quiet machine"
             )
         return f"{where} {knee}: {share:.0%} of the roof."
 

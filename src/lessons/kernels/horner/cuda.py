@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from numba import cuda, float32
+
 THREADS = 256
 POINTS = 4  # per thread, THREADS apart, so that neighbouring threads read neighbouring words
 
@@ -12,7 +14,6 @@ POINTS = 4  # per thread, THREADS apart, so that neighbouring threads read neigh
 @cache
 def kernel() -> Any:
     """Return the CUDA kernel ``(x, out, degree, coefficient)``; it is compiled on its first launch."""
-    from numba import cuda, float32
 
     @cuda.jit
     def evaluate(x, out, degree, coefficient):
