@@ -65,6 +65,8 @@ def format_value(value: float, unit: str, digits: int = 3) -> str:
 def _significant(value: float, digits: int) -> str:
     if value == 0:
         return "0"
+    # Rounded first: 0.9996 has its first digit before the point once it is written with three.
+    value = float(f"{value:.{digits - 1}e}")
     places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
     return f"{value:,.{places}f}"
 

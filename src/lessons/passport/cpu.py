@@ -54,21 +54,14 @@ def bandwidths(sizes: dict[str, int], threads: list[int], progress: Progress) ->
 
 def latencies(sizes: dict[str, int], progress: Progress) -> Peaks:
     """Yield seconds of a dependent load for each level."""
-    from lessons.kernels.chase import chase, ring
+    from lessons.kernels.chase import chase, ring, walker
 
     steps = 1 << 16
     for level, size in sizes.items():
         progress(f"latency: {level}")
         links = ring(size)
         chase(links, min(size // 64, 1 << 22) // 16 * 16)  # bring the ring into the caches that can hold it
-        place = 0
-
-        def walk() -> None:
-            # Go on where the last walk ended: the first 65,536 lines again would come from a cache.
-            nonlocal place
-            place = chase(links, steps, start=place)
-
-        timing = time(walk, samples=SAMPLES)
+        timing = time(walker(links, steps), samples=SAMPLES)
         yield f"cpu.latency.{level}", timing.median().scaled(1 / steps)
 
 

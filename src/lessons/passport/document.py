@@ -129,8 +129,8 @@ class Passport:
 
     @staticmethod
     def from_json(record: dict[str, Any]) -> Passport:
-        if record.get("version") != VERSION:
-            raise ValueError(f"version {record.get('version')}, not {VERSION}")
+        if record["version"] != VERSION:
+            raise ValueError(f"version {record['version']}, not {VERSION}")
         return Passport(
             machine=record["machine"],
             fingerprint=record["fingerprint"],
