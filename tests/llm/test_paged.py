@@ -90,11 +90,11 @@ def test_any_interleaving_equals_contiguous_caches(actions, block_size):
 def test_a_sequence_grows_in_one_run_and_a_second_one_leaves_it_room():
     pool = BlockPool(CONFIG, 64)
     first, second = PagedCache(pool), PagedCache(pool)
-    for _ in range(12):
+    for _ in range(8):
         first.extend(16)
         second.extend(16)
     for cache in (first, second):
-        assert cache.blocks == list(range(cache.blocks[0], cache.blocks[0] + 12))
+        assert cache.blocks == list(range(cache.blocks[0], cache.blocks[0] + 8))
 
 
 def test_copy_on_write_copies_one_block():

@@ -87,7 +87,7 @@ class BlockPool:
         """Hand out ``n`` blocks, each with one reference, in as few adjacent runs as there are.
 
         First the blocks behind ``after`` are taken, so that a sequence grows where it ends. What is left starts
-        in the middle of the longest gap: that leaves room to grow for the sequence before the gap as well.
+        a quarter into the longest gap: the sequence before the gap keeps some room to grow, and this one more.
 
         Args:
             n: how many.
@@ -109,7 +109,7 @@ class BlockPool:
         while len(blocks) < n:
             start, length = max(self._gaps(), key=lambda gap: gap[1])
             room = max(0, length - (n - len(blocks)))
-            blocks += self._take(start + room // 2, n - len(blocks))
+            blocks += self._take(start + room // 4, n - len(blocks))
         return blocks
 
     def share(self, blocks: Iterable[int]) -> None:

@@ -1,0 +1,76 @@
+import pytest
+
+from lessons.experiments import kv_cache as x
+from lessons.experiments.base import Outcome
+from lessons.experiments.kv_waste import PUBLISHED
+from lessons.experiments.placement import aged, in_runs, mean_run
+from lessons.passport import Passport
+from lessons.units import Quantity
+
+PEAKS = {
+    "cpu.bandwidth.read.l3.1": Quantity(50e9, "B/s"),
+    "cpu.bandwidth.read.dram.1": Quantity(20e9, "B/s"),
+    "cpu.bandwidth.read.dram.2": Quantity(40e9, "B/s"),
+    "cpu.matmul.float32.2": Quantity(200e9, "FLOP/s"),
+}
+PASSPORT = Passport({"cores": 2, "caches": []}, "made up", "2026-01-01", {}, PEAKS)
+
+
+def test_three_counts_of_a_token_agree():
+    prediction, result = x.bytes_per_token.predict(PASSPORT), x.bytes_per_token.run()
+    assert prediction.quantity.value == result.quantity.value == result.data["walked"] == 46080
+    assert "agree to the byte" in x.bytes_per_token.explain(prediction, result)
+    other = Outcome(result.quantity, {"walked": 1})
+    assert "They disagree" in x.bytes_per_token.explain(prediction, other)
+
+
+def test_generation_predicts_a_flat_and_a_rising_line():
+    data = x.generation.predict(PASSPORT).data
+    assert len(set(data["cached"])) == 1
+    assert data["uncached"] == sorted(data["uncached"])
+    # 134.5 million weights of 4 bytes at 40 GB/s.
+    assert data["cached"][0] == pytest.approx(0.01345, rel=0.01)
+
+
+@pytest.mark.parametrize(("measured", "words"), [(5, "smaller than"), (10, "foresaw"), (20, "larger than")])
+def test_generation_explains_each_case(measured, words):
+    prediction = Outcome(Quantity(10, "1"))
+    result = Outcome(Quantity(measured, "1"), {"cached": [0.01], "uncached": [0.1]})
+    assert words in x.generation.explain(prediction, result)
+
+
+def test_waste_is_near_its_closed_form_and_the_published_shares():
+    prediction, result = x.waste.predict(PASSPORT), x.waste.run()
+    assert result.data["waste"] == pytest.approx(prediction.data["waste"], rel=0.1)
+    for policy, published in PUBLISHED.items():
+        assert abs(result.data["usage"][policy]["used"] - published) < 0.06
+    text = x.waste.explain(prediction, result)
+    assert text.count("\n| ") == 4 and "20.4 %" in text
+
+
+def test_runs_have_the_length_asked_for():
+    for run in (1, 4, 16, 64):
+        table = in_runs(run, 64, 256)
+        assert mean_run(table) == run and len(set(table)) == 64 and max(table) < 256
+
+
+def test_a_used_pool_still_gives_long_runs():
+    tables = [aged(1024, 512, seed=seed) for seed in range(6)]
+    assert all(len(set(table)) == 64 for table in tables)
+    assert sum(map(mean_run, tables)) / 6 > 12
+    assert mean_run(aged(1024, 512, load=1.0)) < 12
+
+
+@pytest.mark.parametrize(("alone", "words"), [(2.0, "Lost locality"), (1.05, "cost little")])
+def test_indirection_explains_both_machines(alone, words):
+    data = {"ratios": [alone, 1.0], "error": 0.0, "seconds": 1e-3, "mean_run": 20, "full_run": 2, "full": 1.5}
+    result = Outcome(Quantity(1.0, "1"), data)
+    assert words in x.indirection.explain(x.indirection.predict(PASSPORT), result)
+
+
+def test_sharing_computes_the_page_once():
+    prediction, result = x.sharing.predict(PASSPORT), x.sharing.run()
+    assert result.data["computed"] == prediction.data["computed"] < prediction.data["all"] / 2
+    assert result.data["error"] < 2e-3
+    assert result.data["forked"] == 0
+    assert result.data["written"] < result.data["whole"] / 4
