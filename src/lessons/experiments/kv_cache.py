@@ -261,8 +261,8 @@ class Sharing(Experiment):
             f"The model computed {data['computed']} of {prediction.data['all']} tokens; the logits differ by "
             f"{data['error']:.1g} at most. The four prompts hold **{data['blocks']['shared']} blocks** instead of "
             f"{data['blocks']['alone']}. Forking one of them four times took {data['forked']} blocks. Four answers "
-            f"of {self.written} tokens then took {data['written']}, where four caches of their own would take {data['whole']}: "
-            "each fork copied one block, the one that it began to write in. "
+            f"of {self.written} tokens then took {data['written']}, where four caches of their own would take "
+            f"{data['whole']}: each fork copied one block, the one that it began to write in. "
         )
         if result.quantity.value < 0.85 * prediction.quantity.value:
             return text + (
