@@ -28,7 +28,7 @@ def measured(draw, unit="s"):
         (0, "s", "0 ns"),
         (0.204, "%", "20.4 %"),
         (1.5, "1", "1.50"),
-        (12345.6, "tokens/s", "12,346 tokens/s"),
+        (12345.6, "tokens/s", "12,300 tokens/s"),
         (989e12, "FLOP/s", "989 TFLOP/s"),
         (math.inf, "s", "inf s"),
         (math.nan, "1", "nan"),

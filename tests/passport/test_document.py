@@ -51,7 +51,7 @@ def test_another_machines_passport_is_refused(tmp_path):
 
 def test_a_missing_passport_says_how_to_get_one(tmp_path):
     with pytest.raises(
-        PassportError, match="there is no passport at .*; measure this machine with `lessons passport`"
+        PassportError, match=r"there is no passport at .*; measure this machine with `lessons passport`"
     ):
         load(tmp_path / "machine.json")
 

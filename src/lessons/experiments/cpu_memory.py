@@ -122,7 +122,7 @@ class LatencyStaircase(Experiment):
         return Outcome(value, {"sizes": sizes, "seconds": expected, "caches": caches, "levels": levels})
 
     def run(self, progress: Progress = SILENT) -> Outcome:
-        from lessons.kernels.chase import chase, ring
+        from lessons.kernels.chase import chase, ring, walker
 
         seconds: list[Quantity] = []
         sizes = _sizes(_dram_bytes(2), 4)
@@ -131,7 +131,7 @@ class LatencyStaircase(Experiment):
             progress(format_binary(size))
             links = ring(size)
             chase(links, min(size // 64, 1 << 21) // 16 * 16)
-            seconds.append(time(lambda: chase(links, steps), samples=11).median().scaled(1 / steps))
+            seconds.append(time(walker(links, steps), samples=11).median().scaled(1 / steps))
         return Outcome(seconds[-1], _curve(sizes, seconds, "seconds"))
 
     def draw(self, prediction: Outcome, result: Outcome, figure) -> None:
@@ -336,7 +336,7 @@ class Numa(Experiment):
 
     def run(self, progress: Progress = SILENT) -> Outcome:
         from lessons import topology
-        from lessons.kernels.chase import chase, ring
+        from lessons.kernels.chase import ring, walker
 
         nodes = [n for n in topology.read().nodes if n.cpus]
         if len(nodes) < 2:
@@ -346,7 +346,7 @@ class Numa(Experiment):
             with _running_on(home.cpus):  # pages belong to the node whose processor touches them first
                 links = ring(256 << 20)
             with _running_on(nodes[0].cpus):
-                seconds.append(time(lambda: chase(links, 1 << 15), samples=11).median())
+                seconds.append(time(walker(links, 1 << 15), samples=11).median())
         return Outcome(seconds[1].ratio(seconds[0]), {"local": seconds[0].value, "remote": seconds[1].value})
 
     panels = None

@@ -1,0 +1,29 @@
+import time
+
+import pytest
+from numba import njit
+
+from lessons.measure.museum import cached_input, compile_in_timer, gib_for_gb
+from lessons.units import GiB
+
+
+def test_the_compiler_inside_the_timer_says_too_much():
+    exhibit = compile_in_timer(lambda: njit(lambda: 1 + 1))
+    assert exhibit.wrong.unit == exhibit.right.unit == "s"
+    # Compiling takes tens of milliseconds, and the call less than a microsecond.
+    assert exhibit.factor > 100
+    assert "warm up" in exhibit.why
+
+
+def test_each_buffer_is_divided_by_its_own_bytes():
+    exhibit = cached_input(time.sleep, 0.001, 0.02, 1000, 2000)
+    assert exhibit.wrong.unit == "B/s"
+    assert 0 < exhibit.wrong.value <= 1000 / 0.001
+    assert 0 < exhibit.right.value <= 2000 / 0.02
+
+
+def test_a_gib_called_a_gb_loses_seven_per_cent():
+    exhibit = gib_for_gb(80 * GiB)
+    assert exhibit.wrong.value == 80
+    assert exhibit.right.value == pytest.approx(85.9, abs=0.01)
+    assert exhibit.factor == pytest.approx(0.931, abs=1e-3)

@@ -1,0 +1,42 @@
+"""Run every experiment of one chapter as a notebook would, and print what became of each as JSON."""
+
+import importlib
+import json
+import sys
+
+from lessons import passport
+from lessons.experiments.base import Unavailable
+
+
+def outcome(experiment, machine):
+    """Predict, run, draw and explain; return "ran" or the reason why this machine cannot."""
+    import matplotlib.pyplot as plt
+
+    try:
+        prediction = experiment.predict(machine)
+        result = experiment.run()
+    except Unavailable as reason:
+        return str(reason)
+    if experiment.panels:
+        figure, _ = plt.subplots(*experiment.panels)
+        experiment.draw(prediction, result, figure)
+        figure.canvas.draw()
+        plt.close(figure)
+    assert experiment.explain(prediction, result) and experiment.alt(prediction, result)
+    assert result.quantity.unit == prediction.quantity.unit == experiment.unit
+    json.dumps(result.to_json())
+    return "ran"
+
+
+def main(slug):
+    """Run the chapter ``slug`` on the passport that $LESSONS_MACHINE names."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    machine = passport.load()
+    chapter = importlib.import_module(f"lessons.experiments.{slug}")
+    print(json.dumps({e.id: [e.device, outcome(e, machine)] for e in chapter.EXPERIMENTS}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,120 @@
+"""The passport and the chapters' experiments on the least machine: all restrictions at once.
+
+One CPU, 4 GB of address space, code for the generic processor, no cache folder that can be written, no network.
+Each child first proves that it is restricted, then does its work.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CHAPTERS = ["cpu_memory", "roofline", "kv_cache", "speculative"]
+MEMORY = 4_000_000_000
+SCRIPT = Path(__file__).with_name("all_experiments.py")
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="affinity and address limits are Linux's here"),
+]
+
+RESTRICTED = f"""
+import os, pathlib, resource, runpy, socket, sys
+from numba.core.config import CPU_NAME
+assert len(os.sched_getaffinity(0)) == 1
+assert resource.getrlimit(resource.RLIMIT_AS)[0] == {MEMORY}
+assert CPU_NAME == "generic"
+for name in ("HOME", "NUMBA_CACHE_DIR", "LESSONS_CACHE", "XDG_CACHE_HOME"):
+    try:
+        pathlib.Path(os.environ[name], "new").mkdir(parents=True)
+    except OSError:
+        continue
+    raise AssertionError(name + " can be written")
+if os.environ["WITHOUT_NETWORK"] == "1":
+    assert [name for _, name in socket.if_nameindex()] == ["lo"]
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def without_network():
+    """Return the words that start a command in an empty network, or none where this user may not."""
+    for words in (["unshare", "-n"], ["unshare", "-r", "-n"]):
+        if shutil.which("unshare") and subprocess.run([*words, "true"], capture_output=True).returncode == 0:
+            return words
+    return []
+
+
+def restrict():
+    """Cut the child down before it starts."""
+    import resource
+
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+
+
+@pytest.fixture(scope="module")
+def passport_file(tmp_path_factory):
+    return tmp_path_factory.mktemp("small") / "machine.json"
+
+
+@pytest.fixture(scope="module")
+def run(passport_file):
+    folder = passport_file.parent
+    (folder / "in the way").write_text("a file, so that no folder can be made here, not even by root")
+    shut = str(folder / "in the way" / "cache")
+    unshare = without_network()
+    # Thread limits of the caller would hide what one CPU does by itself.
+    env = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
+    env |= dict.fromkeys(("HOME", "NUMBA_CACHE_DIR", "LESSONS_CACHE", "XDG_CACHE_HOME", "MPLCONFIGDIR"), shut)
+    env |= {"NUMBA_CPU_NAME": "generic", "LESSONS_MACHINE": str(passport_file)}
+    env["WITHOUT_NETWORK"] = "1" if unshare else "0"
+    env.pop("NUMBA_CPU_FEATURES", None)
+
+    def run(*words):
+        command = [*unshare, sys.executable, "-c", RESTRICTED, *words]
+        done = subprocess.run(
+            command, cwd=folder, env=env, preexec_fn=restrict, capture_output=True, text=True, timeout=240
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def machine(run):
+    """Return the passport that `lessons passport` measured under all restrictions."""
+    run(shutil.which("lessons", path=str(Path(sys.executable).parent)), "passport")
+    return run
+
+
+def test_the_network_was_taken_away():
+    if not without_network():
+        pytest.skip("this user may not make an empty network (unshare -n)")
+
+
+def test_the_passport_is_whole(machine, passport_file):
+    record = json.loads(passport_file.read_text())
+    assert record["machine"]["cores"] == 1
+    assert record["machine"]["memory"] <= MEMORY
+    peaks = record["peaks"]
+    for key in ("bandwidth.read.dram.1", "latency.l1", "flops.float32.1", "cost.page_fault"):
+        assert peaks[f"cpu.{key}"]["value"] > 0, key
+    for peak in peaks.values():
+        assert 0 < peak["low"] <= peak["value"] <= peak["high"]
+
+
+@pytest.mark.parametrize("slug", CHAPTERS)
+def test_every_experiment_of_the_chapter_runs(machine, slug):
+    outcomes = json.loads(machine(str(SCRIPT), slug).splitlines()[-1])
+    assert outcomes
+    for name, (device, outcome) in outcomes.items():
+        # A second NUMA node or a CUDA device cannot be had by trying.
+        excused = device == "cuda" or "NUMA" in outcome or "CUDA" in outcome
+        assert outcome == "ran" or excused, f"{name}: {outcome}"
+    assert any(outcome == "ran" for _, outcome in outcomes.values())
