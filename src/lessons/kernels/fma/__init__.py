@@ -15,7 +15,7 @@ def fma(dtype: str = "float32", rounds: int = 1 << 16, *, threads: int = 1, devi
     and AVX2's registers room for the operands.
 
     Args:
-        dtype: "float32" or "float64"; on CUDA also "float16".
+        dtype: "float32" or "float64".
         rounds: turns of the loop.
         threads: CPU threads.
         device: "cpu" or "cuda".
@@ -26,8 +26,8 @@ def fma(dtype: str = "float32", rounds: int = 1 << 16, *, threads: int = 1, devi
     Source:
         likwid-bench, kernels ``peakflops_*_fma``; BabelStream leaves this measurement out.
     """
-    if dtype not in ("float32", "float64", "float16") or (device == "cpu" and dtype == "float16"):
-        raise ValueError(f"no peak kernel for dtype {dtype!r} on {device}; use float32 or float64")
+    if dtype not in ("float32", "float64"):
+        raise ValueError(f"no peak kernel for dtype {dtype!r}; use float32 or float64")
     if device == "cuda":
         from lessons.kernels.fma import cuda
 

@@ -1,0 +1,93 @@
+"""The CUDA kernels against their plain references, on a device, or in Numba's simulator when run as a script.
+
+    NUMBA_ENABLE_CUDASIM=1 python cuda_checks.py
+
+The simulator must be chosen before Numba is imported, and a process cannot change its mind: hence a script.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from lessons.kernels.attention import cuda as attention
+from lessons.kernels.attention import reference as attention_reference
+from lessons.kernels.chase import cuda as chase
+from lessons.kernels.chase.reference import cycle
+from lessons.kernels.fma import cuda as fma
+from lessons.kernels.fma import reference as fma_reference
+from lessons.kernels.gemv import cuda as gemv
+from lessons.kernels.gemv import reference as gemv_reference
+from lessons.kernels.stream import cuda as stream
+from lessons.kernels.stream import reference as stream_reference
+
+
+def _normal(*shape: int, device: str) -> torch.Tensor:
+    draw = np.random.default_rng(sum(shape)).standard_normal(shape)
+    return torch.from_numpy(draw.astype("float32")).to(device)
+
+
+def check_stream(device: str) -> None:
+    for kind in stream_reference.TRAFFIC:
+        a, b, c = (_normal(999 + i, device=device).double()[:999].clone() for i in range(3))
+        expected = a.cpu().numpy().copy()
+        total = stream_reference.stream(kind, expected, b.cpu().numpy(), c.cpu().numpy(), 3.0)
+        result = stream.stream(kind, a, b, c, 3.0, 2)
+        if kind == "read":
+            np.testing.assert_allclose(float(result), 2 * total, rtol=1e-12)
+        else:
+            np.testing.assert_allclose(a.cpu().numpy(), expected, rtol=1e-15)
+
+
+def check_chase(device: str) -> None:
+    links = cycle(37)
+    place = 5
+    for _ in range(48):
+        place = links[place]
+    assert int(chase.chase(torch.from_numpy(links).to(device), 48, 5)) == place
+
+
+def check_fma(device: str) -> None:
+    for dtype in ("float32", "float64"):
+        lanes = fma.flop(dtype, 1) // fma.FLOP_PER_ROUND
+        expected = fma_reference.total(4, int(lanes))
+        np.testing.assert_allclose(float(fma.fma(dtype, 4)), expected, rtol=1e-6)
+
+
+def check_gemv(device: str) -> None:
+    # Sizes that divide by neither the warp nor the block, an odd width among them.
+    for rows, outputs, inputs in ((1, 11, 70), (3, 8, 32), (8, 5, 33)):
+        for dtype in (torch.float32, torch.bfloat16):
+            x, w = _normal(rows, inputs, device=device), _normal(outputs, inputs, device=device).to(dtype)
+            out = torch.empty(rows, outputs, device=device)
+            gemv.linear(x, w, out)
+            expected = gemv_reference(x.cpu().numpy(), w.float().cpu().numpy())
+            np.testing.assert_allclose(out.cpu().numpy(), expected, atol=1e-4)
+
+
+def check_attention(device: str) -> None:
+    for m, heads, kv_heads, length in ((1, 4, 2, 1), (1, 4, 2, 100), (2, 2, 1, 65), (3, 2, 2, 3)):
+        q = _normal(m, heads, 16, device=device)
+        k, v = (
+            4 * _normal(kv_heads, 112 + 16 * i, 16, device=device)[:, :112].contiguous() for i in range(2)
+        )
+        arrays = [t.cpu().numpy() for t in (q, k, v)]
+        expected = attention_reference.decode(*arrays, length)
+        out = attention.decode(q, k, v, length)
+        np.testing.assert_allclose(out.cpu().numpy(), expected, atol=2e-5)
+
+        table = np.random.default_rng(length).permutation(7).astype("int32")
+        k_pool, v_pool = (t.view(kv_heads, 7, 16, 16) for t in (k, v))
+        expected = attention_reference.paged_decode(
+            arrays[0], k_pool.cpu().numpy(), v_pool.cpu().numpy(), table, length
+        )
+        out = attention.paged_decode(q, k_pool, v_pool, table, length)
+        np.testing.assert_allclose(out.cpu().numpy(), expected, atol=2e-5)
+
+
+CHECKS = [check_stream, check_chase, check_fma, check_gemv, check_attention]
+
+if __name__ == "__main__":
+    for check in CHECKS:
+        check("cpu")
+        print(check.__name__)

@@ -1,0 +1,73 @@
+"""Every CUDA kernel compiles to PTX for an A100 and an H100, without a GPU or a driver."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+
+import pytest
+
+if importlib.util.find_spec("numba_cuda") is None:
+    pytest.skip("numba-cuda is not installed: pip install -e '.[cuda]'", allow_module_level=True)
+if os.environ.get("NUMBA_ENABLE_CUDASIM") == "1":
+    pytest.skip("the simulator compiles nothing", allow_module_level=True)
+
+from numba import cuda, float32, float64, int32, int64, void
+
+from lessons.kernels.attention import cuda as attention
+from lessons.kernels.chase import cuda as chase
+from lessons.kernels.fma import cuda as fma
+from lessons.kernels.gemv import cuda as gemv
+from lessons.kernels.stream import cuda as stream
+
+f64, f32, i32 = float64[::1], float32[:, ::1], int32[::1]
+cube, tall = float32[:, :, ::1], float32[:, :, :, ::1]
+ATTEND = void(cube, cube, cube, i32, int64, int64, int64, tall, tall)
+
+# name -> kernel, its types, an instruction without which it would not do its work
+KERNELS = {
+    **{k: (f, void(f64, f64, f64, float64), r"st\.global\S*64") for k, f in stream.WRITES.items()},
+    "read": (stream.read, void(f64, f64), r"ld\.shared"),
+    "chase": (chase.walk, void(int64[::1], int64, int64, int64[::1]), r"ld\.global\S*64"),
+    "fma32": (fma.KERNELS["float32"], void(int64, float32, float32, f64), r"fma\.rn\S*\.f32"),
+    "fma64": (fma.KERNELS["float64"], void(int64, float64, float64, f64), r"fma\.rn\S*\.f64"),
+    "gemv1": (gemv.kernel(1, False), void(f32, f32, f32), r"shfl\.sync\.bfly"),
+    "gemv8": (gemv.kernel(8, False), void(f32, f32, f32), r"shfl\.sync\.bfly"),
+    "gemv_bf16": (gemv.kernel(1, True), void(f32, int32[:, ::1], f32), r"shl\.b32"),
+    "gemv_memory": (gemv.kernel(2, False, shuffles=False), void(f32, f32, f32), r"ld\.shared"),
+    "attention64": (attention.partial(64), ATTEND, r"ex2\.approx"),
+    "attention128": (attention.partial(128), ATTEND, r"ld\.shared"),
+    "merge": (attention.merge, void(tall, tall, cube), r"ex2\.approx"),
+}
+
+
+@pytest.mark.parametrize("capability", [(8, 0), (9, 0)])
+@pytest.mark.parametrize("name", KERNELS)
+def test_compiles(name, capability):
+    kernel, types, instruction = KERNELS[name]
+    text, _ = cuda.compile_ptx(kernel.py_func, types, cc=capability)
+    assert f".target sm_{capability[0]}{capability[1]}" in text
+    assert re.search(instruction, text)
+
+
+@pytest.mark.parametrize("name", ["fma32", "fma64"])
+def test_every_chain_is_a_register(name):
+    """Chains in local memory would measure the cache, and a merged chain would count FLOP that nobody did."""
+    kernel, types, _ = KERNELS[name]
+    text, _ = cuda.compile_ptx(kernel.py_func, types, cc=(9, 0))
+    assert not re.search(r"(ld|st)\.local", text)
+    assert len(re.findall(r"fma\.rn", text)) >= 12
+
+
+@pytest.mark.parametrize("name", ["gemv1", "gemv8", "gemv_bf16"])
+def test_sums_of_the_product_stay_in_registers(name):
+    kernel, types, _ = KERNELS[name]
+    text, _ = cuda.compile_ptx(kernel.py_func, types, cc=(9, 0))
+    assert not re.search(r"(ld|st)\.local", text)
+
+
+def test_peak_in_float32_uses_no_float64_multiply():
+    kernel, types, _ = KERNELS["fma32"]
+    text, _ = cuda.compile_ptx(kernel.py_func, types, cc=(9, 0))
+    assert "fma.rn.f64" not in text and "mul.f64" not in text
