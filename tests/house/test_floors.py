@@ -52,15 +52,28 @@ def imports(path):
             yield name, id(node) in for_types
 
 
+def upward(room, found):
+    """Return the imports that are not from a floor below ``room``, its own modules aside."""
+    outside = [n for n, only_types in found if n.startswith("lessons.") and not only_types]
+    targets = [(n, n.split(".")[1]) for n in outside]
+    return [n for n, target in targets if target != room and FLOOR[target] >= FLOOR[room]]
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_rooms_import_from_below(path):
     room = room_of(path)
-    if room == "__init__":
-        return
-    for name, only_types in imports(path):
-        target = name.split(".")[1] if name.startswith("lessons.") else room
-        if target != room and not only_types:
-            assert FLOOR[target] < FLOOR[room], f"{room} (floor {FLOOR[room]}) imports {name}"
+    if room != "__init__":
+        assert upward(room, imports(path)) == []
+
+
+def test_a_planted_import_is_found(tmp_path):
+    planted = tmp_path / "planted.py"
+    planted.write_text(
+        "from lessons.units import GB\nimport lessons.kernels.simd\n"
+        "def late():\n    from lessons import cli\n"
+        "if TYPE_CHECKING:\n    from lessons.notebook import study\n"
+    )
+    assert upward("results", imports(planted)) == ["lessons.kernels.simd", "lessons.cli"]
 
 
 @pytest.mark.parametrize("room", STANDARD_LIBRARY_ONLY)

@@ -21,6 +21,7 @@ def _load():
     return module
 
 
+@pytest.mark.slow
 def test_in_the_simulator():
     environment = {**os.environ, "NUMBA_ENABLE_CUDASIM": "1", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(

@@ -18,6 +18,8 @@ COMMANDS = {
     "get-model": "lessons.cli.get_model",
     "passport": "lessons.cli.passport",
     "generate": "lessons.cli.generate",
+    "record": "lessons.cli.record",
+    "report": "lessons.cli.report",
 }
 
 

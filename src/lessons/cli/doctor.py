@@ -48,6 +48,7 @@ def machine() -> list[Line]:
 
 
 def software() -> list[Line]:
+    """Look up Python and the packages that the lessons compute with."""
     lines = [("Python", platform.python_version(), "")]
     for package in ("torch", "numba", "numpy", "tokenizers"):
         lines.append((package, _version(package), f"{sys.executable} -m pip install {package}"))
@@ -55,6 +56,7 @@ def software() -> list[Line]:
 
 
 def model() -> Line:
+    """Look for the language model's file."""
     from lessons.llm.load import find_model
 
     try:
@@ -64,11 +66,13 @@ def model() -> Line:
 
 
 def passport() -> Line:
+    """Look for this machine's measured passport."""
     path = Path("machine.json")
     return ("machine.json", str(path.resolve()) if path.is_file() else "", "lessons passport")
 
 
 def tools() -> list[Line]:
+    """Look for the programs outside Python that parts of the book and its tests use."""
     lines = []
     for name, (programs, remedy) in TOOLS.items():
         found = next(filter(None, map(shutil.which, programs)), "")

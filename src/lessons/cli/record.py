@@ -1,0 +1,107 @@
+"""Run the chapters' experiments on this machine and keep the results as recordings.
+
+Needs NumPy, Numba and torch: no Jupyter and no model file. What cannot run here is left out, and said.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import importlib
+import pkgutil
+import re
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from lessons.errors import LessonError
+
+if TYPE_CHECKING:
+    from lessons.experiments.base import Experiment
+    from lessons.passport import Passport
+    from lessons.results import Recording
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument("slugs", nargs="*", metavar="SLUG", help="chapters to record (all)")
+    parser.add_argument("--machine", help="a short name for this machine (made from the device's own)")
+    parser.add_argument("--device", choices=("cpu", "cuda"), help="(cuda where there is one)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Record each chapter that has experiments for the device; return 1 when none could be run."""
+    from lessons import passport, topology
+    from lessons.results import save_recording
+
+    here = topology.read()
+    device = args.device or ("cuda" if here.gpus else "cpu")
+    if device == "cuda" and not here.gpus:
+        raise LessonError("no CUDA device is found here; record the processor with --device cpu")
+    chosen = [(s, list_) for s, list_ in chapters(device) if not args.slugs or s in args.slugs]
+    unknown = set(args.slugs) - {slug for slug, _ in chapters(device)}
+    if unknown:
+        raise LessonError(
+            f"no experiments for {device} in {', '.join(sorted(unknown))}; see `lessons record -h`"
+        )
+    card = here.gpus[0] if device == "cuda" else here.cpu
+    command = "lessons record" + "".join(f" {slug}" for slug in args.slugs) + f" --device {device}"
+    mine = passport.load_or_measure(_say)
+    written = 0
+    for slug, experiments in chosen:
+        recording = record(slug, experiments, mine, args.machine or machine_name(card), command, card)
+        if recording:
+            print(save_recording(recording))
+            written += 1
+    return 0 if written else 1
+
+
+def chapters(device: str) -> Iterator[tuple[str, list[Experiment]]]:
+    """Yield each chapter's slug with its experiments for ``device``, where it has any."""
+    import lessons.experiments
+
+    for module in pkgutil.iter_modules(lessons.experiments.__path__):
+        listed = getattr(importlib.import_module(f"lessons.experiments.{module.name}"), "EXPERIMENTS", [])
+        fitting = [e for e in listed if e.device == device]
+        if fitting:
+            yield module.name, fitting
+
+
+def record(
+    slug: str, experiments: list[Experiment], passport: Passport, machine: str, command: str, card: str
+) -> Recording | None:
+    """Run one chapter's experiments and return what they gave; None when none of them could run."""
+    from lessons.results import Recording, code_digest, context
+
+    outcomes: dict[str, dict[str, Any]] = {}
+    for experiment in experiments:
+        _say(experiment.id)
+        try:
+            prediction = experiment.predict(passport)
+            result = experiment.run(_say)
+        except LessonError as reason:  # no second node, no model file: the chapter's other lines still count
+            _say(f"left out: {reason}")
+            continue
+        outcomes[experiment.id] = {"prediction": prediction.to_json(), "result": result.to_json()}
+    if not outcomes:
+        return None
+    is_cuda = experiments[0].device == "cuda"
+    around = {"device": card, **(context.parse_card(context.query_card()) if is_cuda else {})}
+    return Recording(
+        machine=machine,
+        slug=slug,
+        date=datetime.date.today().isoformat(),
+        command=command,
+        context={**around, "versions": context.versions()},
+        digest=code_digest(f"lessons.experiments.{slug}"),
+        experiments=outcomes,
+    )
+
+
+def machine_name(device: str) -> str:
+    """Make a folder's name of a device's: "NVIDIA H100 80GB HBM3" is "nvidia-h100-80gb-hbm3"."""
+    return re.sub(r"[^a-z0-9]+", "-", device.lower()).strip("-") or "unnamed"
+
+
+def _say(message: str) -> None:
+    print(f"  {message}", file=sys.stderr, flush=True)

@@ -1,0 +1,87 @@
+"""``lessons record`` keeps what ran, leaves out what cannot run here, and needs no Jupyter."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from lessons import topology
+from lessons.cli import main
+from lessons.cli.record import chapters, machine_name, record
+from lessons.experiments.base import Experiment, Outcome, Unavailable
+from lessons.results import Recording, recordings, save_recording
+from lessons.units import Quantity
+
+
+class Runs(Experiment):
+    id = "roofline.runs"
+    title = "a thing"
+    unit = "s"
+
+    def predict(self, passport):
+        return Outcome(Quantity(1.0, "s"))
+
+    def run(self, progress=lambda message: None):
+        return Outcome(Quantity(2.0, "s"), {"points": [1, 2]})
+
+
+class Refuses(Runs):
+    id = "roofline.refuses"
+
+    def run(self, progress=lambda message: None):
+        raise Unavailable("there is one node only")
+
+
+def test_what_ran_is_kept_and_what_could_not_is_left_out(tmp_path, capsys):
+    made = record("roofline", [Refuses(), Runs()], None, "a-box", "lessons record", "a processor")
+    assert isinstance(made, Recording) and set(made.experiments) == {"roofline.runs"}
+    assert "one node only" in capsys.readouterr().err
+    save_recording(made, tmp_path)
+    (back,) = recordings("roofline", tmp_path)
+    assert Outcome.from_json(back.experiments["roofline.runs"]["result"]) == Runs().run()
+    assert not back.is_stale()
+
+
+def test_a_chapter_in_which_nothing_ran_leaves_no_recording():
+    assert record("roofline", [Refuses()], None, "a-box", "lessons record", "a processor") is None
+
+
+def test_no_device_is_said_with_the_remedy(monkeypatch, capsys):
+    here = topology.read()
+    monkeypatch.setattr(topology, "read", lambda: type(here)(**{**here.__dict__, "gpus": ()}))
+    assert main(["record", "--device", "cuda"]) == 2
+    assert "--device cpu" in capsys.readouterr().err
+
+
+def test_an_unknown_chapter_is_named(capsys):
+    assert main(["record", "--device", "cpu", "nothing"]) == 2
+    assert "nothing" in capsys.readouterr().err
+
+
+def test_every_chapter_lists_its_own_experiments():
+    found = [(slug, e) for device in ("cpu", "cuda") for slug, listed in chapters(device) for e in listed]
+    assert found and all(e.id.startswith(f"{slug}.") for slug, e in found)
+
+
+def test_the_list_of_experiments_needs_no_jupyter_and_no_matplotlib():
+    code = (
+        "import sys; from lessons.cli.record import chapters; list(chapters('cpu'));"
+        "print(*{n.split('.')[0] for n in sys.modules})"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert not {"IPython", "ipykernel", "matplotlib", "tokenizers"} & set(loaded.split())
+
+
+@pytest.mark.parametrize(
+    "device, name",
+    [
+        ("NVIDIA H100 80GB HBM3", "nvidia-h100-80gb-hbm3"),
+        ("AMD EPYC 9B14", "amd-epyc-9b14"),
+        ("Intel(R) Xeon(R) @ 2.2GHz", "intel-r-xeon-r-2-2ghz"),
+        ("", "unnamed"),
+    ],
+)
+def test_a_device_names_its_folder(device, name):
+    assert machine_name(device) == name

@@ -1,0 +1,93 @@
+"""Recordings come back as they were saved, tell when they are stale, and name no host or user."""
+
+from __future__ import annotations
+
+import dataclasses
+import getpass
+import json
+import socket
+
+import pytest
+
+from lessons.errors import LessonError
+from lessons.results import Recording, code_digest, find_recording, recordings, save_recording
+
+OUTCOME = {"quantity": {"value": 1.0, "unit": "s", "low": 0.9, "high": 1.1, "n": 5}, "data": {}}
+
+
+def make(**changes) -> Recording:
+    base = Recording(
+        machine="h100-sxm",
+        slug="roofline",
+        date="2026-11-01",
+        command="lessons record --device cuda",
+        context={"device": "a card"},
+        digest="0" * 64,
+        experiments={"roofline.gpu": {"prediction": OUTCOME, "result": OUTCOME}},
+    )
+    return dataclasses.replace(base, **changes)
+
+
+def test_round_trip(tmp_path):
+    recording = make()
+    path = save_recording(recording, tmp_path)
+    assert path == tmp_path / "h100-sxm" / "roofline.json"
+    assert recordings("roofline", tmp_path) == [recording]
+    assert find_recording("roofline.gpu", tmp_path) == recording
+
+
+def test_the_newest_one_that_holds_the_experiment_is_found(tmp_path):
+    for machine, date in (("old", "2025-01-01"), ("new", "2026-06-01"), ("middle", "2026-01-01")):
+        save_recording(make(machine=machine, date=date), tmp_path)
+    save_recording(make(machine="newest", date="2026-12-01", experiments={}), tmp_path)
+    assert find_recording("roofline.gpu", tmp_path).machine == "new"
+    assert [r.machine for r in recordings(folder=tmp_path)] == ["newest", "new", "middle", "old"]
+
+
+def test_nothing_recorded_is_none(tmp_path):
+    assert find_recording("roofline.gpu", tmp_path) is None
+
+
+def test_stale_by_the_digest_of_the_code():
+    fresh = make(digest=code_digest("lessons.experiments.roofline"))
+    assert not fresh.is_stale() and "changed" not in fresh.badge
+    assert make().is_stale()
+    assert make().badge == (
+        "recorded on a card, 2026-11-01, `lessons record --device cuda`; the code has changed since"
+    )
+
+
+@pytest.mark.parametrize("name", ["", "H100", "a/b", "../up", "-x", "two words"])
+def test_a_name_that_is_no_folder_is_refused(tmp_path, name):
+    with pytest.raises(LessonError, match="can't name a machine"):
+        save_recording(make(machine=name), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"version": 99}', '{"version": 1, "slug": "x"}'])
+def test_a_damaged_file_is_named_with_the_remedy(tmp_path, damage):
+    path = save_recording(make(), tmp_path)
+    path.write_text(damage)
+    with pytest.raises(LessonError, match=r"roofline\.json is not a recording.*lessons record"):
+        recordings("roofline", tmp_path)
+
+
+def test_the_committed_recordings_are_whole():
+    """Each loads, belongs to a chapter that has its experiments, and names neither host nor user."""
+    from importlib import import_module
+
+    for recording in recordings():
+        listed = {e.id: e for e in import_module(f"lessons.experiments.{recording.slug}").EXPERIMENTS}
+        assert set(recording.experiments) <= set(listed)
+        assert {"device", "versions"} <= set(recording.context)
+        text = json.dumps(recording.__dict__)
+        assert socket.gethostname() not in text
+        if getpass.getuser() != "root":
+            assert getpass.getuser() not in text
+
+
+def test_a_stale_committed_recording_says_so():
+    """An old recording may stay in the book, but never without the mark."""
+    for recording in recordings():
+        current = code_digest(f"lessons.experiments.{recording.slug}") == recording.digest
+        assert ("the code has changed since" in recording.badge) != current
