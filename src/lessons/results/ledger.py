@@ -16,8 +16,15 @@ VERSION = 1
 
 
 def default_path() -> Path:
-    """Return where the ledger lies: ``$LESSONS_LEDGER``, else ``_build/ledger.json`` below this folder."""
-    return Path(os.environ.get("LESSONS_LEDGER", "_build/ledger.json"))
+    """Return where the ledger lies: ``$LESSONS_LEDGER``, else ``_build/ledger.json`` beside this machine's passport.
+
+    Notebooks run in their own folder, and the passport lies above it; without one, this folder is taken.
+    """
+    if "LESSONS_LEDGER" in os.environ:
+        return Path(os.environ["LESSONS_LEDGER"])
+    here = Path.cwd()
+    home = next((folder for folder in (here, *here.parents) if (folder / "machine.json").exists()), here)
+    return home / "_build" / "ledger.json"
 
 
 @dataclass(frozen=True)
