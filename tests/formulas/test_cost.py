@@ -19,6 +19,12 @@ def test_the_rate_needed_meets_the_price(price, target, busy):
     assert cost.dollars_per_million_tokens(price, rate, busy) == pytest.approx(target)
 
 
+def test_idle_hours_are_paid_by_the_tokens_of_the_busy_ones():
+    """Bill a day of 24 hours at $3 in which 6 hours produce 1,000 tokens/s."""
+    bill, tokens = 24 * 3, 6 * 3600 * 1000
+    assert cost.dollars_per_million_tokens(3, 1000, utilization=6 / 24) == pytest.approx(bill / tokens * 1e6)
+
+
 def test_an_idle_fleet_has_no_price_per_token():
     with pytest.raises(ValueError, match="utilization is 0"):
         cost.dollars_per_million_tokens(2, 100, utilization=0)
