@@ -19,6 +19,7 @@ from lessons.kernels.attention import cuda as attention
 from lessons.kernels.chase import cuda as chase
 from lessons.kernels.fma import cuda as fma
 from lessons.kernels.gemv import cuda as gemv
+from lessons.kernels.horner import cuda as horner
 from lessons.kernels.stream import cuda as stream
 
 f64, f32, i32 = float64[::1], float32[:, ::1], int32[::1]
@@ -32,6 +33,7 @@ KERNELS = {
     "chase": (chase.walk, void(int64[::1], int64, int64, int64[::1]), r"ld\.global\S*64"),
     "fma32": (fma.KERNELS["float32"], void(int64, float32, float32, f64), r"fma\.rn\S*\.f32"),
     "fma64": (fma.KERNELS["float64"], void(int64, float64, float64, f64), r"fma\.rn\S*\.f64"),
+    "horner": (horner.kernel(), void(float32[::1], float32[::1], int64, float64), r"fma\.rn\S*\.f32"),
     "gemv1": (gemv.kernel(1, False), void(f32, f32, f32), r"shfl\.sync\.bfly"),
     "gemv8": (gemv.kernel(8, False), void(f32, f32, f32), r"shfl\.sync\.bfly"),
     "gemv_bf16": (gemv.kernel(1, True), void(f32, int32[:, ::1], f32), r"shl\.b32"),

@@ -8,9 +8,9 @@ import numpy as np
 from numba import config, cuda, float64, int32
 
 # A chase is one thread on purpose, and Numba would warn of it on each launch.
-config.CUDA_LOW_OCCUPANCY_WARNINGS = 0
+config.CUDA_LOW_OCCUPANCY_WARNINGS = 0  # type: ignore[attr-defined]
 
-SIMULATED = bool(config.ENABLE_CUDASIM)
+SIMULATED = bool(config.ENABLE_CUDASIM)  # type: ignore[attr-defined]
 THREADS = 256
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from numba import cuda, float32
 
+from lessons.kernels import device
+
 THREADS = 256
 POINTS = 4  # per thread, THREADS apart, so that neighbouring threads read neighbouring words
 
@@ -47,4 +49,4 @@ def horner(x: Any, out: Any, degree: int, coefficient: float, repeats: int) -> N
     """Enqueue the kernel on CUDA tensors (or device arrays); see ``lessons.kernels.horner``."""
     blocks = -(-x.shape[0] // (POINTS * THREADS))
     for _ in range(repeats):
-        kernel()[blocks, THREADS](x, out, degree, coefficient)
+        device.launch(kernel(), blocks, THREADS, x, out, degree, coefficient)
