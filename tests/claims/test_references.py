@@ -7,7 +7,7 @@ import checker
 
 ROOT = Path(__file__).parents[2]
 # A key is an author's name or names, a year and a word: williams2009roofline.
-KEY = re.compile(r"\b[a-z]{3,}(?:19|20)\d\d[a-z][a-z0-9]*\b")
+KEY = re.compile(r"\b[a-z]{2,}(?:19|20)\d\d[a-z][a-z0-9]*\b")
 ALWAYS = {"ncclteststool"}  # a tool without a year
 
 
