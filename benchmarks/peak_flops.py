@@ -10,14 +10,14 @@ import gcc
 from lessons.kernels.fma import flop, fma
 from lessons.measure import compare
 
-ROUNDS = 1 << 19
+ROUNDS = 1 << 17
 
 
 def against_c(c_code, dtype: str):
     """Compare one dtype on one thread."""
     peak = getattr(c_code, f"peak_{dtype}")
     peak.argtypes, peak.restype = [c_long, c_double, c_double], c_double
-    return compare(lambda: fma(dtype, ROUNDS), lambda: peak(ROUNDS, 0.5, 0.5), rounds=30)
+    return compare(lambda: fma(dtype, ROUNDS), lambda: peak(ROUNDS, 0.5, 0.5), rounds=60)
 
 
 def measure_once() -> common.Record:

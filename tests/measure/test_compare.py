@@ -85,3 +85,16 @@ def test_time_makes_the_warmup_and_the_samples_it_was_asked_for():
 def test_short_calls_are_repeated_inside_a_sample():
     timing = time(lambda: None, samples=3, min_sample_seconds=1e-3)
     assert timing.calls > 1
+
+
+def test_a_disturbance_that_hits_each_call_alike_does_not_favour_us(clock):
+    # Two calls in five are interrupted and take ten times as long, whichever side they belong to.
+    slow = cycle((1, 1, 10, 1, 10))
+
+    def disturbed():
+        while True:
+            yield 1.0 * next(slow)
+
+    result = compare(clock.work(disturbed()), clock.work(disturbed()), rounds=30, warmup=0)
+    assert result.ratio.low <= 1 <= result.ratio.high
+    assert result.ratio.value == pytest.approx(1.0)

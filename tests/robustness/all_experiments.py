@@ -12,6 +12,8 @@ def outcome(experiment, machine):
     """Predict, run, draw and explain; return "ran" or the reason why this machine cannot."""
     import matplotlib.pyplot as plt
 
+    if experiment.device == "cuda" and not machine.machine["gpus"]:
+        return "needs a CUDA device"
     try:
         prediction = experiment.predict(machine)
         result = experiment.run()
