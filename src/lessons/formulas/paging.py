@@ -3,8 +3,7 @@
 Time is counted in decode steps. A request with a prompt of p tokens and an output of o tokens holds its
 memory for o steps, and in step i = 0 .. o-1 it stores p + i tokens. "Utilisation" is stored tokens over
 allocated token slots, both summed over all steps of all requests. External fragmentation, the gaps between
-allocations, is not in these
-forms: an allocator has to be run for that.
+allocations, is not in these forms: an allocator has to be run for that.
 """
 
 from __future__ import annotations
