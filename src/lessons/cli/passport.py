@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument("--output", type=Path, help="where to write (machine.json here or above)")

@@ -6,6 +6,7 @@ import warnings
 import zlib
 from collections.abc import Callable
 from time import perf_counter
+from typing import Any
 
 from lessons.experiments.base import Experiment, Outcome, Unavailable
 from lessons.measure import median_interval, time
@@ -77,10 +78,10 @@ class DataLoaderWorkers(Experiment):
         from torch.utils.data import DataLoader
 
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", UserWarning
-            )  # torch warns of more workers than cores; that is the point
-            items = iter(DataLoader(Texts(self.ITEMS), batch_size=None, num_workers=workers))
+            # torch warns of more workers than cores, which is what is tried here.
+            warnings.simplefilter("ignore", UserWarning)
+            loader: DataLoader[int] = DataLoader(Texts(self.ITEMS), batch_size=None, num_workers=workers)  # type: ignore[arg-type]
+            items = iter(loader)
         next(items)
         start = perf_counter()
         for _ in items:
@@ -160,7 +161,7 @@ class LoadWeights(Experiment):
 
         def read() -> None:
             with open(path, "rb", buffering=0) as file:
-                file.readinto(np.empty(size, np.uint8))
+                file.readinto(np.empty(size, np.uint8).data)
 
         def opened(touch: bool) -> None:
             with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
@@ -182,7 +183,7 @@ class LoadWeights(Experiment):
 
         (ax,) = figure.axes
         names = ["read", "mmap", "mmap and touch"]
-        marks = {"linestyle": "none", "marker": "_", "ms": 30, "mew": 3}
+        marks: dict[str, Any] = {"linestyle": "none", "marker": "_", "ms": 30, "mew": 3}
         figures.predicted(ax, names, [prediction.data[n] for n in names], **marks)
         values, low, high = ([result.data[n][i] for n in names] for i in range(3))
         figures.measured(ax, names, values, low, high, linestyle="none")

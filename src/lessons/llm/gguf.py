@@ -241,7 +241,8 @@ def _parse(cursor: _Cursor) -> tuple[dict[str, Any], dict[str, TensorInfo]]:
 
     begin = -(-cursor.at // alignment) * alignment
     tensors = {
-        name: TensorInfo(name, *entry[:2], begin + entry[2], entry[3]) for name, entry in entries.items()
+        name: TensorInfo(name, shape, type, begin + offset, nbytes)
+        for name, (shape, type, offset, nbytes) in entries.items()
     }
     _check_places(tensors, begin, len(cursor.data))
     return metadata, tensors

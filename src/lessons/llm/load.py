@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from lessons.errors import LessonError
@@ -77,8 +77,6 @@ def load(dtype: str = "float32", device: str = "cpu", *, through: str | None = N
         raise LessonError("torch finds no CUDA device on this computer; use the device cpu")
     file = GGUF.open(find_model())
 
-    def round_trip(weights: np.ndarray) -> np.ndarray:
-        return quant.dequantize(quant.quantize(weights, through), through).reshape(weights.shape)
-
-    model = Llama(file, dtype=DTYPES[dtype], device=device, through=round_trip if through else None)
+    round_trip = partial(quant.round_trip, type=through) if through else None
+    model = Llama(file, dtype=DTYPES[dtype], device=device, through=round_trip)
     return LLM(model.config, BPETokenizer(file.metadata), model)

@@ -83,6 +83,11 @@ def quantize(weights: np.ndarray, type: str) -> np.ndarray:
     return np.concatenate([scale.astype("<f2").view(np.uint8), q], axis=1).ravel()
 
 
+def round_trip(weights: np.ndarray, type: str) -> np.ndarray:
+    """Return ``weights`` as they come back from ``type``: float32 of the same shape, with the format's error."""
+    return dequantize(quantize(weights, type), type).reshape(weights.shape)
+
+
 def read_tensor(file: GGUF, name: str) -> np.ndarray:
     """Return one tensor of an open GGUF file as float32 in its shape.
 
