@@ -1,0 +1,250 @@
+"""Does guessing ahead pay? Verification cost, tokens a pass, and speed-ups by kind of prompt."""
+
+from __future__ import annotations
+
+from functools import cache
+from time import perf_counter
+
+from lessons.experiments.base import Experiment, Outcome, Unavailable
+from lessons.formulas.roofline import Work, time_bound
+from lessons.formulas.speculative import expected_tokens
+from lessons.measure.stats import median, median_interval
+from lessons.units import Quantity
+
+ROWS = list(range(1, 13))
+DRAFT = 7
+WEIGHTS = 134.5e6
+PUBLISHED = 0.75  # acceptance of T5-small on EnDe, greedy, table 2 of leviathan2023speculative
+
+
+@cache
+def target():
+    """Return the float32 model, loaded once a process."""
+    from lessons.llm.load import load
+
+    return load()
+
+
+def chat(request: str) -> str:
+    """Return the model's prompt for one request."""
+    return target().tokenizer.chat([{"role": "user", "content": request}])
+
+
+def predicted_curve(passport, device: str = "cpu") -> list[float]:
+    """Return t(k)/t(1) for each of ``ROWS`` by the roofline: 2 k FLOP a weight against one reading of it."""
+    dtype, size = ("bfloat16", 2) if device == "cuda" else ("float32", 4)
+    peak = passport.matmul(dtype, threads=None, device=device).value
+    rate = passport.bandwidth("read", threads=None, device=device).value
+    seconds = [time_bound(Work(2 * k * WEIGHTS, size * WEIGHTS), peak, rate) for k in ROWS]
+    return [s / seconds[0] for s in seconds]
+
+
+class VerifyCost(Experiment):
+    """t(k)/t(1) of the whole model: what it costs to judge k tokens at once."""
+
+    id = "speculative.verify_cost"
+    title = "Cost of a pass over 8 tokens, in passes over 1"
+    unit = "1"
+    question = "How many times as long as a pass over one token does a pass over eight take?"
+
+    def predict(self, passport) -> Outcome:
+        curve = predicted_curve(passport, self.device)
+        return Outcome(Quantity(curve[7], self.unit), {"curve": curve})
+
+    def run(self, progress=lambda message: None) -> Outcome:
+        import torch
+
+        llm = target()
+        tokens = torch.arange(100, 356)
+        kv = llm.new_cache(300)
+        llm.model.forward(tokens, kv, last_only=True)
+        seconds: dict[int, list[float]] = {k: [] for k in ROWS}
+        for turn in range(7):  # all sizes in turn, so that a busy neighbour meets each
+            progress(f"round {turn + 1} of 7")
+            for k in ROWS:
+                began = perf_counter()
+                llm.model.forward(tokens[:k], kv)
+                seconds[k].append(perf_counter() - began)
+                kv.truncate(256)
+        one = median(seconds[1][1:])
+        curve = [median(seconds[k][1:]) / one for k in ROWS]
+        ratios = [a / b for a, b in zip(seconds[8][1:], seconds[1][1:])]
+        return Outcome(median_interval(ratios, self.unit), {"curve": curve})
+
+    def draw(self, prediction: Outcome, result: Outcome, figure) -> None:
+        from lessons import figures
+
+        (ax,) = figure.axes
+        figures.predicted(ax, ROWS, prediction.data["curve"], "roofline")
+        figures.measured(ax, ROWS, result.data["curve"])
+        ax.axvline(8.5, linestyle=":", color=figures.COLOURS["green"], label="last row of the skinny kernel")
+        ax.set_xlabel("tokens in a pass")
+        ax.set_ylabel("t(k) / t(1)")
+        ax.set_ylim(bottom=0)
+        ax.legend()
+
+    def alt(self, prediction: Outcome, result: Outcome) -> str:
+        curve = result.data["curve"]
+        return f"Time of a pass over k tokens: {curve[7]:.2f} at 8 tokens and {curve[8]:.2f} at 9, in passes over 1."
+
+    def explain(self, prediction: Outcome, result: Outcome) -> str:
+        if result.quantity.value < 2:
+            return (
+                "Eight tokens cost less than two passes. The weights are read once for all of them, so guesses are cheap "
+                "to check."
+            )
+        return "Here a pass over eight tokens is dear: arithmetic, not the weights' bytes, takes the time. Guesses must be good."
+
+
+class CudaVerifyCost(VerifyCost):
+    """The same curve on a CUDA device, on seeded matrices of the model's total size."""
+
+    id = "speculative.verify_cost_cuda"
+    device = "cuda"
+    cited = (
+        "Not recorded yet. On H100 GPUs, vLLM spends between 42 and 95 % of its time in verification, "
+        "and the gain shrinks as the batch grows {cite}`liu2026specillusion`."
+    )
+
+    def run(self, progress=lambda message: None) -> Outcome:
+        import torch
+
+        from lessons.measure import time
+
+        if not torch.cuda.is_available():
+            raise Unavailable("torch finds no CUDA device")
+        generator = torch.Generator("cuda").manual_seed(0)
+        shape = {"device": "cuda", "dtype": torch.bfloat16, "generator": generator}
+        # Sixteen matrices of the model's size each, more than any L2 holds.
+        weights = [torch.randn(11776, 11424, **shape) for _ in range(16)]
+        seconds = []
+        for k in ROWS:
+            x = torch.randn(k, 11424, **shape)
+            seconds.append(time(lambda x=x: [x @ w.T for w in weights], device="cuda").median().value)
+        curve = [s / seconds[0] for s in seconds]
+        return Outcome(Quantity(curve[7], self.unit, n=12), {"curve": curve})
+
+
+class TokensPerPass(Experiment):
+    """The formula against the real model, with a coarser copy of itself as the drafter."""
+
+    id = "speculative.tokens"
+    title = "Tokens written in a pass"
+    unit = "tokens"
+    question = "How many tokens does a pass write when a copy of the model drafts seven?"
+
+    def predict(self, passport) -> Outcome:
+        return Outcome(Quantity(expected_tokens(PUBLISHED, DRAFT), self.unit), {"acceptance": PUBLISHED})
+
+    def run(self, progress=lambda message: None) -> Outcome:
+        from lessons.llm import prompts
+        from lessons.llm.drafters import ModelDrafter
+        from lessons.llm.load import load
+        from lessons.llm.speculative import generate
+
+        progress("rounding a copy to four bits")
+        copy = load("bfloat16", through="Q4_0")
+        steps = []
+        for prompt in [p for p in prompts.load() if p.name in ("story", "explain", "advice")]:
+            progress(prompt.name)
+            answer = generate(target(), chat(prompt.request), ModelDrafter(copy, capacity=512), 33)
+            steps += [s for s in answer.steps if s.drafted == DRAFT]
+        reached = [sum(s.accepted >= i for s in steps) for i in range(DRAFT + 1)]
+        kept, judged = sum(reached[1:]), sum(reached[:-1])
+        tokens = [s.accepted + 1 for s in steps]
+        value = sum(tokens) / len(tokens)
+        data = {
+            "acceptance": kept / judged,
+            "by_position": [b / a if a else 0.0 for a, b in zip(reached, reached[1:])],
+            "formula": expected_tokens(kept / judged, DRAFT),
+        }
+        return Outcome(Quantity(value, self.unit, n=len(tokens)), data)
+
+    def draw(self, prediction: Outcome, result: Outcome, figure) -> None:
+        from lessons import figures
+
+        (ax,) = figure.axes
+        places = list(range(1, DRAFT + 1))
+        figures.predicted(
+            ax, places, [result.data["acceptance"]] * DRAFT, "one rate for all, as the formula has it"
+        )
+        figures.measured(ax, places, result.data["by_position"])
+        ax.set_xlabel("position in the draft")
+        ax.set_ylabel("kept, given that all before it were")
+        ax.set_ylim(0, 1.05)
+        ax.legend()
+
+    def explain(self, prediction: Outcome, result: Outcome) -> str:
+        d = result.data
+        head = (
+            f"Acceptance is {d['acceptance']:.2f}; the formula then gives {d['formula']:.2f} tokens a pass. "
+        )
+        if result.quantity.value < 0.9 * d["formula"]:
+            return head + "The model wrote fewer: refusals do not come independently of one another."
+        if result.quantity.value > 1.1 * d["formula"]:
+            return head + "The model wrote more: easy stretches keep whole drafts, hard ones fail at once."
+        return head + "The measured number is close to it."
+
+
+class SpeedUp(Experiment):
+    """Wall-clock speed-up of prompt lookup for every published prompt."""
+
+    id = "speculative.speed_up"
+    title = "Speed-up on input-grounded prompts"
+    unit = "1"
+    question = "How much faster is prompt lookup where the answer stands in the prompt?"
+    tokens = 33
+
+    def predict(self, passport) -> Outcome:
+        gain = expected_tokens(PUBLISHED, DRAFT) / predicted_curve(passport)[DRAFT]
+        return Outcome(Quantity(gain, self.unit), {"acceptance": PUBLISHED})
+
+    def run(self, progress=lambda message: None) -> Outcome:
+        from lessons.llm import prompts
+        from lessons.llm.drafters import Allowance, PromptLookup
+        from lessons.llm.speculative import generate
+
+        rows = []
+        for prompt in prompts.load():
+            progress(prompt.name)
+            text = chat(prompt.request)
+            plain = generate(target(), text, PromptLookup(), self.tokens, draft_length=0)
+            ours = generate(target(), text, Allowance(PromptLookup()), self.tokens)
+            rows.append(
+                [prompt.name, prompt.kind, plain.decode_seconds, ours.decode_seconds, ours.tokens_per_step]
+            )
+        grounded = [row for row in rows if row[1] == "grounded"]
+        ratios = [row[2] / row[3] for row in grounded]
+        value = sum(row[2] for row in grounded) / sum(row[3] for row in grounded)
+        return Outcome(Quantity(value, self.unit, min(ratios), max(ratios), len(ratios)), {"rows": rows})
+
+    def draw(self, prediction: Outcome, result: Outcome, figure) -> None:
+        from lessons import figures
+
+        (ax,) = figure.axes
+        for kind, colour in (("grounded", "blue"), ("open", "orange")):
+            rows = [r for r in result.data["rows"] if r[1] == kind]
+            ax.bar(
+                [r[0] for r in rows], [r[2] / r[3] for r in rows], color=figures.COLOURS[colour], label=kind
+            )
+        ax.axhline(1, linestyle="--", color=figures.COLOURS["vermilion"], label="plain decoding")
+        ax.tick_params(axis="x", rotation=35)
+        ax.set_ylabel("speed-up")
+        ax.legend()
+
+    def alt(self, prediction: Outcome, result: Outcome) -> str:
+        parts = ", ".join(f"{r[0]} {r[2] / r[3]:.2f}" for r in result.data["rows"])
+        return f"Speed-up over plain decoding by prompt: {parts}."
+
+    def explain(self, prediction: Outcome, result: Outcome) -> str:
+        slow = [r[0] for r in result.data["rows"] if r[2] / r[3] < 0.97]
+        if slow:
+            return f"It lost on {', '.join(slow)}: too few guesses stood there, or a neighbour took the core meanwhile."
+        return "No prompt lost. The allowance stopped guessing where little could be copied."
+
+
+verify_cost = VerifyCost()
+tokens = TokensPerPass()
+speed_up = SpeedUp()
+cuda = CudaVerifyCost()
+EXPERIMENTS = [verify_cost, tokens, speed_up, cuda]

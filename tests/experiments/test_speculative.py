@@ -1,0 +1,41 @@
+import pytest
+
+from lessons.experiments import speculative as x
+from lessons.experiments.base import Outcome
+from lessons.passport import Passport
+from lessons.units import Quantity
+
+PEAKS = {
+    "cpu.bandwidth.read.dram.2": Quantity(40e9, "B/s"),
+    "cpu.matmul.float32.2": Quantity(100e9, "FLOP/s"),
+}
+PASSPORT = Passport({"cores": 2, "caches": []}, "made up", "2026-01-01", {}, PEAKS)
+
+
+def test_the_predicted_curve_is_flat_up_to_the_ridge():
+    # The ridge is at 2.5 FLOP a byte, which is 5 rows of float32 weights.
+    curve = x.predicted_curve(PASSPORT)
+    assert curve[:5] == pytest.approx([1] * 5) and curve[9] == pytest.approx(2)
+
+
+def test_tokens_are_predicted_by_the_published_acceptance():
+    value = x.tokens.predict(PASSPORT).quantity.value
+    assert value == pytest.approx((1 - 0.75**8) / 0.25)
+
+
+@pytest.mark.parametrize(("value", "words"), [(2, "fewer"), (3, "close"), (4, "more")])
+def test_tokens_explain_each_case(value, words):
+    result = Outcome(Quantity(value, "tokens"), {"acceptance": 0.7, "formula": 3})
+    assert words in x.tokens.explain(result, result)
+
+
+@pytest.mark.parametrize(("value", "words"), [(1.2, "cheap"), (4, "dear")])
+def test_verification_explains_each_case(value, words):
+    result = Outcome(Quantity(value, "1"))
+    assert words in x.verify_cost.explain(result, result)
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(1.0, "No prompt lost"), (1.2, "lost on story")])
+def test_speed_up_explains_each_case(seconds, words):
+    result = Outcome(Quantity(1, "1"), {"rows": [["story", "open", 1.0, seconds, 1.0]]})
+    assert words in x.speed_up.explain(result, result)
