@@ -6,8 +6,8 @@ from lessons.passport import Passport
 from lessons.units import Quantity
 
 PEAKS = {
-    "cpu.bandwidth.read.dram.2": Quantity(40e9, "B/s"),
-    "cpu.matmul.float32.2": Quantity(100e9, "FLOP/s"),
+    "cpu.bandwidth.read.dram.1": Quantity(40e9, "B/s"),
+    "cpu.matmul.float32.1": Quantity(100e9, "FLOP/s"),
 }
 PASSPORT = Passport({"cores": 2, "caches": []}, "made up", "2026-01-01", {}, PEAKS)
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import pairwise
 from time import perf_counter
+from typing import Any
 
+from lessons.experiments.attention_layers import one_thread
 from lessons.experiments.base import Experiment, Outcome, Unavailable
 from lessons.formulas.roofline import Work, time_bound
 from lessons.formulas.speculative import expected_tokens
@@ -33,8 +36,8 @@ def chat(request: str) -> str:
 def predicted_curve(passport, device: str = "cpu") -> list[float]:
     """Return t(k)/t(1) for each of ``ROWS`` by the roofline: 2 k FLOP a weight against one reading of it."""
     dtype, size = ("bfloat16", 2) if device == "cuda" else ("float32", 4)
-    peak = passport.matmul(dtype, threads=None, device=device).value
-    rate = passport.bandwidth("read", threads=None, device=device).value
+    peak = passport.matmul(dtype, threads=1, device=device).value
+    rate = passport.bandwidth("read", threads=1, device=device).value
     seconds = [time_bound(Work(2 * k * WEIGHTS, size * WEIGHTS), peak, rate) for k in ROWS]
     return [s / seconds[0] for s in seconds]
 
@@ -51,6 +54,7 @@ class VerifyCost(Experiment):
         curve = predicted_curve(passport, self.device)
         return Outcome(Quantity(curve[7], self.unit), {"curve": curve})
 
+    @one_thread()
     def run(self, progress=lambda message: None) -> Outcome:
         import torch
 
@@ -59,8 +63,8 @@ class VerifyCost(Experiment):
         kv = llm.new_cache(300)
         llm.model.forward(tokens, kv, last_only=True)
         seconds: dict[int, list[float]] = {k: [] for k in ROWS}
-        for turn in range(7):  # all sizes in turn, so that a busy neighbour meets each
-            progress(f"round {turn + 1} of 7")
+        for turn in range(5):  # all sizes in turn, so that a busy neighbour meets each
+            progress(f"round {turn + 1} of 5")
             for k in ROWS:
                 began = perf_counter()
                 llm.model.forward(tokens[:k], kv)
@@ -114,7 +118,7 @@ class CudaVerifyCost(VerifyCost):
         if not torch.cuda.is_available():
             raise Unavailable("torch finds no CUDA device")
         generator = torch.Generator("cuda").manual_seed(0)
-        shape = {"device": "cuda", "dtype": torch.bfloat16, "generator": generator}
+        shape: dict[str, Any] = {"device": "cuda", "dtype": torch.bfloat16, "generator": generator}
         # Sixteen matrices of the model's size each, more than any L2 holds.
         weights = [torch.randn(11776, 11424, **shape) for _ in range(16)]
         seconds = []
@@ -136,6 +140,7 @@ class TokensPerPass(Experiment):
     def predict(self, passport) -> Outcome:
         return Outcome(Quantity(expected_tokens(PUBLISHED, DRAFT), self.unit), {"acceptance": PUBLISHED})
 
+    @one_thread()
     def run(self, progress=lambda message: None) -> Outcome:
         from lessons.llm import prompts
         from lessons.llm.drafters import ModelDrafter
@@ -145,9 +150,9 @@ class TokensPerPass(Experiment):
         progress("rounding a copy to four bits")
         copy = load("bfloat16", through="Q4_0")
         steps = []
-        for prompt in [p for p in prompts.load() if p.name in ("story", "explain", "advice")]:
+        for prompt in [p for p in prompts.load() if p.name in ("story", "explain")]:
             progress(prompt.name)
-            answer = generate(target(), chat(prompt.request), ModelDrafter(copy, capacity=512), 33)
+            answer = generate(target(), chat(prompt.request), ModelDrafter(copy, capacity=512), 25)
             steps += [s for s in answer.steps if s.drafted == DRAFT]
         reached = [sum(s.accepted >= i for s in steps) for i in range(DRAFT + 1)]
         kept, judged = sum(reached[1:]), sum(reached[:-1])
@@ -155,7 +160,7 @@ class TokensPerPass(Experiment):
         value = sum(tokens) / len(tokens)
         data = {
             "acceptance": kept / judged,
-            "by_position": [b / a if a else 0.0 for a, b in zip(reached, reached[1:])],
+            "by_position": [b / a if a else 0.0 for a, b in pairwise(reached)],
             "formula": expected_tokens(kept / judged, DRAFT),
         }
         return Outcome(Quantity(value, self.unit, n=len(tokens)), data)
@@ -193,18 +198,19 @@ class SpeedUp(Experiment):
     title = "Speed-up on input-grounded prompts"
     unit = "1"
     question = "How much faster is prompt lookup where the answer stands in the prompt?"
-    tokens = 33
+    tokens = 25
 
     def predict(self, passport) -> Outcome:
         gain = expected_tokens(PUBLISHED, DRAFT) / predicted_curve(passport)[DRAFT]
         return Outcome(Quantity(gain, self.unit), {"acceptance": PUBLISHED})
 
+    @one_thread()
     def run(self, progress=lambda message: None) -> Outcome:
         from lessons.llm import prompts
         from lessons.llm.drafters import Allowance, PromptLookup
         from lessons.llm.speculative import generate
 
-        rows = []
+        rows: list[list[Any]] = []
         for prompt in prompts.load():
             progress(prompt.name)
             text = chat(prompt.request)
