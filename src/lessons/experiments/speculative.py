@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from functools import cache
 from itertools import pairwise
 from time import perf_counter
 from typing import Any
 
-from lessons.experiments.attention_layers import one_thread
 from lessons.experiments.base import Experiment, Outcome, Unavailable
 from lessons.formulas.roofline import Work, time_bound
 from lessons.formulas.speculative import expected_tokens
@@ -18,6 +18,22 @@ ROWS = list(range(1, 13))
 DRAFT = 7
 WEIGHTS = 134.5e6
 PUBLISHED = 0.75  # acceptance of T5-small on EnDe, greedy, table 2 of leviathan2023speculative
+
+
+@contextmanager
+def one_thread():
+    """Keep torch and Numba on one thread inside the block, so that both kernels compare with one core's roofline."""
+    import numba
+    import torch
+
+    before = torch.get_num_threads(), numba.get_num_threads()
+    torch.set_num_threads(1)
+    numba.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before[0])
+        numba.set_num_threads(before[1])
 
 
 @cache
@@ -94,10 +110,13 @@ class VerifyCost(Experiment):
     def explain(self, prediction: Outcome, result: Outcome) -> str:
         if result.quantity.value < 2:
             return (
-                "Eight tokens cost less than two passes. The weights are read once for all of them, so guesses are cheap "
-                "to check."
+                "Eight tokens cost less than two passes. The weights are read once for all of them, so guesses "
+                "are cheap to check."
             )
-        return "Here a pass over eight tokens is dear: arithmetic, not the weights' bytes, takes the time. Guesses must be good."
+        return (
+            "Here a pass over eight tokens is dear: arithmetic, not the weights' bytes, takes the time. "
+            "Guesses must be good."
+        )
 
 
 class CudaVerifyCost(VerifyCost):
