@@ -124,7 +124,7 @@ class ModelDrafter(Drafter):
         keep = min(common_prefix(self._held, tokens), len(tokens) - 1)
         self._cache.truncate(keep)
         self._held = list(tokens)
-        step, guesses, rows = list(tokens[keep:]), [], []
+        step, guesses, rows = list(tokens[keep:]), list[int](), list[torch.Tensor]()
         while len(guesses) < longest:
             logits = self.llm.model.forward(torch.tensor(step), self._cache, last_only=True)[0]
             if params.greedy:
