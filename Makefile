@@ -7,24 +7,24 @@ INSTALLED := $(VENV)/.installed
 NOTEBOOKS := $(wildcard book/*.ipynb)
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lint lab passport record preview bench address model clean
+.PHONY: help book test lint lab passport record preview bench address model machine clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
 
-book: model machine.json ## build the website, every chapter executed on this machine
+book: model machine ## build the website, every chapter executed on this machine
 	$(BIN)/python tools/build_book.py
 
-test: model machine.json ## run the unit tests, every notebook, and the site in a browser
+test: model machine ## run the unit tests, every notebook, and the site in a browser
 	$(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=240 tests book
 
 lint: $(INSTALLED) ## check style, types, and that notebooks hold no outputs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/nbstripout --verify $(NOTEBOOKS)
+	$(BIN)/nbstripout --keep-id --verify $(NOTEBOOKS)
 
-lab: model machine.json ## open the chapters in JupyterLab
+lab: model machine ## open the chapters in JupyterLab
 	$(BIN)/jupyter lab book
 
 passport: $(INSTALLED) ## measure this machine again
@@ -46,6 +46,9 @@ address: $(INSTALLED) ## write the repository's address from pyproject.toml into
 model: $(INSTALLED) ## install the language model and check its hash
 	$(BIN)/lessons get-model
 
+machine: $(INSTALLED) ## measure this machine, unless machine.json is of it already
+	$(BIN)/lessons passport --if-needed
+
 clean: ## remove the built site; the environment and machine.json stay
 	rm -rf _build
 
@@ -53,6 +56,3 @@ $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[book,test,lint]'
 	touch $@
-
-machine.json: | $(INSTALLED)
-	$(BIN)/lessons passport
