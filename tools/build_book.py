@@ -23,7 +23,9 @@ SECONDS_A_NOTEBOOK = 240
 
 def main() -> int:
     shutil.rmtree(EXECUTED, ignore_errors=True)
-    shutil.copytree(ROOT / "book", EXECUTED / "book", ignore=shutil.ignore_patterns("__pycache__", ".*"))
+    shutil.copytree(
+        ROOT / "book", EXECUTED / "book", ignore=shutil.ignore_patterns("__pycache__", "_build", ".*")
+    )
     shutil.copy(ROOT / "_toc.yml", EXECUTED)
     (EXECUTED / "_config.yml").write_text(yaml.safe_dump(configuration()), encoding="utf-8")
     try:

@@ -59,9 +59,11 @@ def flat(k: int) -> float:
 def speedup(acceptance: float, draft_length: int, draft_cost: float, curve: Curve = flat) -> float:
     """Return the expected speed-up over plain decoding.
 
-    Args: acceptance: a, in [0, 1]. draft_length: g, drafted tokens a step. draft_cost: c, time of one draft
-        step over the time of one target step. curve: t(k)/t(1), the time of the target's pass over k tokens
-        over its pass over one. The default, 1 for
+    Args:
+        acceptance: a, in [0, 1].
+        draft_length: g, drafted tokens a step.
+        draft_cost: c, time of one draft step over the time of one target step.
+        curve: t(k)/t(1), the time of the target's pass over k tokens over its pass over one. The default, 1 for
             every k, is the published formula.
 
     Returns:

@@ -14,7 +14,7 @@ def horner(x: Any, out: Any, degree: int, coefficient: float = 0.5, *, repeats: 
     degree / 4 FLOP per byte, so that a sweep over degrees walks along the roofline at constant traffic.
 
     Args:
-        x: [n] float32, contiguous: a NumPy array, or a CUDA tensor. Keep |x| below 1, or high degrees overflow.
+        x: [n] float32, contiguous: a NumPy array, or a CUDA tensor. Keep it between -1 and 1, or high degrees overflow.
         out: [n] float32, contiguous, on the same device.
         degree: steps of the rule, 1 or more.
         coefficient: c, the same for every power.
