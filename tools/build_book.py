@@ -67,6 +67,7 @@ def run_notebooks() -> dict[str, float]:
     ledger = ROOT / "_build" / "ledger.json"
     ledger.unlink(missing_ok=True)
     os.environ["LESSONS_LEDGER"] = str(ledger)
+    os.environ["LESSONS_QUIET"] = "1"  # a line of progress is for whoever waits, not for a page
     times = {}
     chapters = notebooks()
     for count, notebook in enumerate(chapters, start=1):
