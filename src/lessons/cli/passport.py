@@ -1,4 +1,4 @@
-"""measure this machine's peaks and write machine.json"""
+"""Measure this machine's peaks and write machine.json."""
 
 from __future__ import annotations
 
