@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lessons.files import cache_dir, write_atomic
+from lessons.files import write_atomic
 
 
 @given(st.one_of(st.binary(max_size=200), st.text(max_size=200)))
@@ -52,15 +52,3 @@ def test_a_folder_that_cannot_be_made_is_an_oserror(tmp_path):
     with pytest.raises(OSError):
         write_atomic(tmp_path / "file" / "below", "text")
     assert (tmp_path / "file").read_text() == "in the way"
-
-
-def test_where_the_cache_lies(tmp_path, monkeypatch):
-    monkeypatch.setenv("LESSONS_CACHE", str(tmp_path / "own"))
-    assert cache_dir() == tmp_path / "own"
-    assert not cache_dir().exists()
-    monkeypatch.delenv("LESSONS_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert cache_dir() == tmp_path / "xdg" / "lessons"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert cache_dir() == tmp_path / ".cache" / "lessons"

@@ -38,7 +38,7 @@ def execute(source: Path, target: Path, seconds: float) -> None:
         asyncio.run(asyncio.wait_for(client.async_execute(), seconds))
     except CellExecutionError as error:
         raise NotebookFailed(f"{_place(source, notebook)} failed:\n{error}") from None
-    except (asyncio.TimeoutError, DeadKernelError):
+    except (TimeoutError, DeadKernelError):
         # When the time is up the kernel is ended, which nbclient may report as a death.
         in_time = time.monotonic() - began < seconds
         reason = (

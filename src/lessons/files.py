@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and the folder for what can be made again."""
+"""Files that are written whole or not at all."""
 
 import os
 import tempfile
@@ -32,14 +32,3 @@ def write_atomic(path: Path | str, data: str | bytes) -> None:
     except BaseException:
         os.unlink(name)
         raise
-
-
-def cache_dir() -> Path:
-    """Return the folder for things that can be made again (``$LESSONS_CACHE``, else the user's cache folder).
-
-    The folder is not created here: a read-only home must not stop anybody from importing the package.
-    """
-    if "LESSONS_CACHE" in os.environ:
-        return Path(os.environ["LESSONS_CACHE"])
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "lessons"

@@ -18,27 +18,6 @@ _SMALL = ((1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))
 _PREFIXED_LARGE = {"B", "B/s", "FLOP", "FLOP/s", "bit/s"}
 
 
-def dtype_bytes(dtype: str) -> float:
-    """Return the bytes of one element of ``dtype`` ("float32", "bfloat16", "int4", ...).
-
-    Raises:
-        ValueError: for a name that is not in the table.
-    """
-    sizes = {
-        "float64": 8,
-        "float32": 4,
-        "tf32": 4,
-        "bfloat16": 2,
-        "float16": 2,
-        "fp8": 1,
-        "int8": 1,
-        "int4": 0.5,
-    }
-    if dtype not in sizes:
-        raise ValueError(f"no size is known for dtype {dtype!r}; use one of {', '.join(sizes)}")
-    return sizes[dtype]
-
-
 def format_value(value: float, unit: str, digits: int = 3) -> str:
     """Format a number with the prefix that suits it: ``format_value(3.35e12, "B/s")`` is ``3.35 TB/s``.
 

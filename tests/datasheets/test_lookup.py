@@ -1,18 +1,13 @@
 """Finding an entry, and what a reader is told who spells it differently."""
 
 import dataclasses
-import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from lessons import datasheets
 from lessons.errors import LessonError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 
 def test_an_entry_has_the_values_of_its_file():

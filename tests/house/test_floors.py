@@ -81,7 +81,7 @@ def test_the_ground_floors_need_the_standard_library_only(room):
     for path in (module for module in MODULES if room_of(module) == room):
         for name, only_types in imports(path):
             top = name.split(".")[0]
-            allowed = top in sys.stdlib_module_names or top in ("lessons", "tomli", "__future__")
+            allowed = top in sys.stdlib_module_names or top in ("lessons", "__future__")
             assert allowed or only_types, f"{path} imports {name}"
 
 

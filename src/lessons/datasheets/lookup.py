@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import sys
+import tomllib
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 from lessons.datasheets.shapes import Accelerator, Entry, Link, Memory, Model, Price
 from lessons.errors import LessonError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 E = TypeVar("E", bound=Entry)
 

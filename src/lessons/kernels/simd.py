@@ -40,10 +40,11 @@ def vector_bytes() -> int:
 @cache
 def has_fma() -> bool:
     """Tell whether the target multiplies and adds in one instruction."""
-    return "fma" in target_features() or _is_arm()
+    return "fma" in target_features() or is_arm()
 
 
-def _is_arm() -> bool:
+def is_arm() -> bool:
+    """Tell whether this is a 64-bit Arm processor, whose Neon has 32 registers and multiply-adds always."""
     import platform
 
     return platform.machine().lower() in {"arm64", "aarch64"}

@@ -22,7 +22,7 @@ def tile_outputs(rows: int) -> int:
 
     Eight outputs also mean eight streams through memory, which is what the prefetchers like.
     """
-    registers = 32 if simd.vector_bytes() == 64 or simd._is_arm() else 16
+    registers = 32 if simd.vector_bytes() == 64 or simd.is_arm() else 16
     for outputs in (8, 4, 2):
         if outputs * rows + rows + 2 <= registers:
             return outputs
