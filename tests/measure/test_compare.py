@@ -98,3 +98,24 @@ def test_a_disturbance_that_hits_each_call_alike_does_not_favour_us(clock):
     result = compare(clock.work(disturbed()), clock.work(disturbed()), rounds=30, warmup=0)
     assert result.ratio.low <= 1 <= result.ratio.high
     assert result.ratio.value == pytest.approx(1.0)
+
+
+def test_what_runs_before_each_sample_is_not_in_its_time_and_undoes_what_the_last_call_left(clock):
+    warm = {"peer": False}
+
+    def cool():
+        clock.now += 5.0
+        warm["peer"] = False
+
+    def peer():  # twice as fast after itself, as with data that stayed in a cache
+        clock.now += 0.5 if warm["peer"] else 1.0
+        warm["peer"] = True
+
+    def ours():
+        clock.now += 1.0
+        warm["peer"] = False
+
+    assert not 0.95 <= compare(ours, peer).guard <= 1.05
+    cooled = compare(ours, peer, before=cool)
+    assert cooled.guard == pytest.approx(1.0)
+    assert cooled.ratio.value == pytest.approx(1.0)

@@ -39,6 +39,7 @@ def compare(
     rounds: int = 12,
     warmup: int = 2,
     calls: int = 1,
+    before: Callable[[], Any] | None = None,
 ) -> Comparison:
     """Time ``ours`` and ``peer`` in alternation: peer, ours, peer, then ours, peer, peer, and so on.
 
@@ -50,6 +51,8 @@ def compare(
         rounds: how often the pattern is run; 12 give a 95 % interval of the median ratio.
         warmup: uncounted calls of each.
         calls: calls in one sample, for short work.
+        before: called before each sample, outside its time. It puts the caches into one state, whoever ran last:
+            a peer that follows itself would otherwise find its own data there.
 
     Returns:
         The ratio with its interval and a verdict.
@@ -70,6 +73,8 @@ def compare(
             # Each place in the round is taken in turn, so that no side always follows the other.
             order = ((first, peer), (own, ours), (second, peer))
             for samples, fn in order[i % 3 :] + order[: i % 3]:
+                if before is not None:
+                    before()
                 samples.append(_seconds(fn, calls))
     # One peer sample a round, in turn: the mean of both would meet a disturbance twice as often as ours does.
     peers = [(first, second)[i % 2][i] for i in range(rounds)]
