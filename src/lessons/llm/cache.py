@@ -8,16 +8,37 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lessons.errors import LessonError
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
 
 class CacheFull(LessonError):
     """There is no room for the next tokens; nothing was changed."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where a sequence's keys and values lie, for code that reads and writes them by address.
+
+    Attributes:
+        k, v: float32 on the CPU, without gaps; [layers, kv_heads, ..., head_dim] with ``pool_tokens`` tokens in
+            the middle.
+        pool_tokens: tokens for which there is room in k and v, other sequences' included.
+        block_size: adjacent tokens.
+        table: int32 [blocks]: token p lies in block table[p // block_size], at p % block_size.
+    """
+
+    k: torch.Tensor
+    v: torch.Tensor
+    pool_tokens: int
+    block_size: int
+    table: np.ndarray
 
 
 class KVCache(ABC):
@@ -56,6 +77,10 @@ class KVCache(ABC):
         Returns:
             [n, heads, head_dim] in q's dtype: row i attends to tokens 0 .. length - n + i.
         """
+
+    def layout(self) -> Layout | None:
+        """Return where keys and values lie, or None when only ``attend`` can find its way there."""
+        return None
 
     @abstractmethod
     def truncate(self, length: int) -> None:

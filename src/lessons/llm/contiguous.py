@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from lessons.kernels.attention import decode
 from lessons.llm import attention
-from lessons.llm.cache import CacheFull, KVCache
+from lessons.llm.cache import CacheFull, KVCache, Layout
 from lessons.llm.config import ModelConfig
+
+ONE_BLOCK = np.zeros(1, np.int32)  # the block table of a cache that is one block
 
 
 class ContiguousCache(KVCache):
@@ -54,6 +57,11 @@ class ContiguousCache(KVCache):
         if attention.few(q, keys):
             return decode(q, keys, values, self.length)
         return attention.causal(q, keys, values, self.length)
+
+    def layout(self) -> Layout | None:
+        if self.k.dtype != torch.float32 or self.k.device.type != "cpu":
+            return None
+        return Layout(self.k, self.v, self.capacity, self.capacity, ONE_BLOCK)
 
     def truncate(self, length: int) -> None:
         if not 0 <= length <= self.length:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from lessons.kernels import gemv
+from lessons.kernels.product import Product
 
 
 def linear(x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
@@ -26,3 +27,20 @@ def linear(x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
     if w.dtype == torch.float32:
         return x @ w.T
     return (x.to(w.dtype) @ w.T).float()
+
+
+def product(w: torch.Tensor, rows: int) -> Product:
+    """Return the product with weights of this kind for compiled code, for a fixed number of rows."""
+    from lessons.kernels.gemv import cpu
+
+    return cpu.product(rows, w.dtype == torch.bfloat16)
+
+
+def max_rows(w: torch.Tensor) -> int:
+    """Return the most rows that ``product`` takes."""
+    return gemv.MAX_ROWS
+
+
+def address(w: torch.Tensor) -> int:
+    """Return where the weights lie."""
+    return w.data_ptr()

@@ -24,6 +24,7 @@ from torch.nn.functional import silu
 
 from lessons.kernels.rms_norm import rms_norm
 from lessons.llm.cache import KVCache
+from lessons.llm.compiled import CompiledPass
 from lessons.llm.config import ModelConfig
 from lessons.llm.gguf import GGUF
 from lessons.llm.linear import linear
@@ -78,6 +79,7 @@ class Llama:
         dtype: torch.dtype = torch.float32,
         device: str | torch.device = "cpu",
         through: Callable[[np.ndarray], np.ndarray] | None = None,
+        compiled: bool = True,
     ) -> None:
         self.config = config = ModelConfig.from_gguf(file.metadata)
         self.device = torch.device(device)
@@ -104,7 +106,8 @@ class Llama:
             )
             for i in range(config.layers)
         ]
-        self._turns = rotary_turns(config).to(device)
+        self.turns = rotary_turns(config).to(device)
+        self._compiled = CompiledPass(self) if compiled and CompiledPass.takes(self) else None
 
     @torch.inference_mode()
     def forward(self, tokens: torch.Tensor, cache: KVCache, *, last_only: bool = False) -> torch.Tensor:
@@ -145,16 +148,20 @@ class Llama:
         _extend_all(caches, counts)
 
         x = self.embedding[torch.cat(list(tokens)).to(self.device)].float()
+        wanted = [end - 1 for end in accumulate(counts)] if last_only else list(range(len(x)))
+        if self._compiled is not None:
+            # A few rows on the CPU: the lines below, as one compiled program.
+            logits = self._compiled(x, caches, counts, wanted)
+            if logits is not None:
+                return logits
         if len(starts) == 1:  # the common case, as a view
-            turns = self._turns[starts[0] : starts[0] + counts[0]]
+            turns = self.turns[starts[0] : starts[0] + counts[0]]
         else:
-            turns = torch.cat([self._turns[start : start + n] for start, n in zip(starts, counts)])
+            turns = torch.cat([self.turns[start : start + n] for start, n in zip(starts, counts)])
         for index, layer in enumerate(self.layers):
             x = x + self._attention(index, layer, x, turns, caches, counts)
             x = x + self._feed_forward(layer, x)
-        if last_only:
-            x = x[[end - 1 for end in accumulate(counts)]]
-        return linear(self._norm(x, self.output_norm), self.embedding)
+        return linear(self._norm(x[wanted], self.output_norm), self.embedding)
 
     def _attention(
         self,

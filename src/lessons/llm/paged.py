@@ -10,7 +10,7 @@ import torch
 from lessons.kernels.attention import paged_decode
 from lessons.llm import attention
 from lessons.llm.block_pool import ROOT, BlockPool, block_hash
-from lessons.llm.cache import KVCache
+from lessons.llm.cache import KVCache, Layout
 
 
 class PagedCache(KVCache):
@@ -59,6 +59,12 @@ class PagedCache(KVCache):
         # A prompt reads each key many times over: one copy into a run costs little beside that.
         keys, values = (pool[:, self.blocks].flatten(1, 2) for pool in (k_pool, v_pool))
         return attention.causal(q, keys, values, self.length)
+
+    def layout(self) -> Layout | None:
+        k, v, size = self.pool.k, self.pool.v, self.pool.block_size
+        if k.dtype != torch.float32 or k.device.type != "cpu":
+            return None
+        return Layout(k, v, self.pool.num_blocks * size, size, self._table)
 
     def truncate(self, length: int) -> None:
         if not 0 <= length <= self.length:

@@ -44,8 +44,10 @@ def fits(table, needed, num_blocks):
 def kernel(dim: int) -> Callable:
     """Return the compiled ``attend`` for heads of ``dim`` floats, a multiple of the vector.
 
-    ``attend(q, k, v, out, table, m, heads, kv_heads, length, block_size, pool_tokens)`` takes the addresses of
-    float32 arrays q and out [m, heads, dim], k and v [kv_heads, pool_tokens, dim], and the table as int32 array.
+    ``attend(q, k, v, out, table, m, heads, kv_heads, length, block_size, pool_tokens, first_head, last_head)``
+    takes the addresses of float32 arrays q and out [m, heads, dim], k and v [kv_heads, pool_tokens, dim], and
+    the table as int32 array. It does the K/V heads from ``first_head`` to before ``last_head``, so that threads
+    may share the work.
     """
     scale, softmax = tiles.scale(dim), tiles.softmax
     score1, score2, score3, score4 = (tiles.scores(dim, rows) for rows in (1, 2, 3, 4))
@@ -76,8 +78,10 @@ def kernel(dim: int) -> Callable:
         else:
             value4(p, stride, v, count, out)
 
-    @njit(types.void(*[types.int64] * 4, types.int32[::1], *[types.int64] * 6), nogil=True)
-    def attend(q, k, v, out, table, m, heads, kv_heads, length, block_size, pool_tokens):
+    @njit(types.void(*[types.int64] * 4, types.int32[::1], *[types.int64] * 8), nogil=True)
+    def attend(
+        q, k, v, out, table, m, heads, kv_heads, length, block_size, pool_tokens, first_head, last_head
+    ):
         group = heads // kv_heads
         rows = m * group
         parts = -(-rows // max_rows)
@@ -89,7 +93,7 @@ def kernel(dim: int) -> Callable:
         q_at, p_at, o_at = queries.ctypes.data, weights.ctypes.data, mixed.ctypes.data
         p_bytes = stride * 4
 
-        for head in range(kv_heads):
+        for head in range(first_head, last_head):
             base = head * pool_tokens * row_bytes
             for row in range(rows):
                 place = ((row // group) * heads + head * group + row % group) * row_bytes

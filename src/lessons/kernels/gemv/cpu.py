@@ -7,11 +7,13 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import get_num_threads, njit, prange, types
+from numba import carray, cfunc, get_num_threads, njit, prange, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from lessons.kernels import simd
+from lessons.kernels.addresses import pointer
+from lessons.kernels.product import TILE, Product
 
 # Below this many bytes of weights a second thread costs more than it brings: a parallel call takes microseconds.
 PARALLEL_BYTES = 256 * 1024
@@ -81,16 +83,19 @@ def _load_weight(builder, address, lanes: int, bfloat16: bool):
     return builder.bitcast(builder.shl(wide, simd.constant(wide.type, 16)), simd.vector(simd.f32, lanes))
 
 
-@cache
-def kernel(rows: int, bfloat16: bool) -> Callable:
-    """Return the compiled loop ``run(x, w, y, inputs, outputs, leading, threads)`` over addresses.
+word = types.int64
 
-    ``inputs`` must be a multiple of the vector's lanes. ``leading`` is the row length of y.
+
+@cache
+def _span(rows: int, bfloat16: bool) -> Callable:
+    """Return the compiled ``span(x, w, y, inputs, first, last, leading)`` over addresses.
+
+    It writes the outputs from ``first`` to before ``last`` into y, whose rows are ``leading`` long; ``inputs``
+    must be a multiple of the vector's lanes.
     """
     per_tile = tile_outputs(rows)
     whole, single = _tile(rows, per_tile, bfloat16), _tile(rows, 1, bfloat16)
     size = 2 if bfloat16 else 4
-    word = types.int64
 
     @njit(types.void(word, word, word, word, word, word, word), nogil=True)
     def span(x, w, y, inputs, first, last, leading):
@@ -101,6 +106,14 @@ def kernel(rows: int, bfloat16: bool) -> Callable:
         while row < last:
             single(x, w + row * inputs * size, y + row * 4, inputs, leading)
             row += 1
+
+    return span
+
+
+@cache
+def kernel(rows: int, bfloat16: bool) -> Callable:
+    """Return the compiled loop ``run(x, w, y, inputs, outputs, threads)`` over addresses, y without gaps."""
+    span, per_tile, size = _span(rows, bfloat16), tile_outputs(rows), 2 if bfloat16 else 4
 
     @njit(types.void(word, word, word, word, word, word), nogil=True, parallel=True)
     def parallel(x, w, y, inputs, outputs, threads):
@@ -118,6 +131,29 @@ def kernel(rows: int, bfloat16: bool) -> Callable:
             parallel(x, w, y, inputs, outputs, threads)
 
     return run
+
+
+@njit(types.void(word, word, word), nogil=True)
+def _copy(source, target, count):
+    a, b = carray(pointer(source), (count,)), carray(pointer(target), (count,))
+    for i in range(count):
+        b[i] = a[i]
+
+
+@cache
+def product(rows: int, bfloat16: bool) -> Product:
+    """Return the product for other compiled code; ``inputs`` must be a multiple of the vector's lanes."""
+    span = _span(rows, bfloat16)
+
+    @cfunc(types.void(word, word, word, word))
+    def prepare(x, prepared, rows, inputs):
+        _copy(x, prepared, rows * inputs)
+
+    @cfunc(types.void(word, word, word, word, word, word, word))
+    def tiles(w, prepared, y, first, last, inputs, leading):
+        span(prepared, w, y, inputs, first * TILE, last * TILE, leading)
+
+    return Product(prepare, tiles, lambda inputs: 4 * rows * inputs)
 
 
 def linear(x: Any, w: Any, out: Any, threads: int | None) -> None:

@@ -6,19 +6,10 @@ import math
 
 import numpy as np
 from numba import carray, njit, types
-from numba.extending import intrinsic
+
+from lessons.kernels.addresses import pointer
 
 word = types.int64
-
-
-@intrinsic
-def _pointer(typing, address):
-    """Turn an address into a float32 pointer."""
-
-    def codegen(context, builder, signature, args):
-        return builder.inttoptr(args[0], context.get_value_type(types.CPointer(types.float32)))
-
-    return types.CPointer(types.float32)(types.int64), codegen
 
 
 # The sum may be taken in any order, or the loop would not be vectorised; NaN and infinity keep their meaning.
@@ -29,9 +20,9 @@ def _pointer(typing, address):
 )
 def rms_norm(x, weight, out, rows, width, eps):
     """Write the norm of x [rows, width] to out; x, weight and out are addresses of float32."""
-    source = carray(_pointer(x), (rows, width))
-    factor = carray(_pointer(weight), (width,))
-    target = carray(_pointer(out), (rows, width))
+    source = carray(pointer(x), (rows, width))
+    factor = carray(pointer(weight), (width,))
+    target = carray(pointer(out), (rows, width))
     for row in range(rows):
         square = np.float32(0)
         for i in range(width):

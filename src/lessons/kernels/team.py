@@ -1,0 +1,142 @@
+"""Threads that work through one long call together: how they share, how they wait, how they call by address.
+
+A parallel loop costs microseconds to start, which is as long as a small matrix product takes. A decode step has
+hundreds of those. So its threads are started once, and meet at a barrier where one needs what another wrote.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+from llvmlite import ir
+from numba import get_num_threads, njit, prange, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from lessons.kernels import simd
+
+FLAG_BYTES = 128  # a flag a thread, two cache lines apart: the second is fetched along with the first
+SPINS = 20_000  # looks at a flag before the core is offered to others; some tens of microseconds
+
+word = types.int64
+
+if sys.platform == "win32":
+    _give_way = ctypes.windll.kernel32.SwitchToThread
+else:
+    _give_way = ctypes.CDLL(None).sched_yield
+_give_way.argtypes, _give_way.restype = [], ctypes.c_int
+
+
+@intrinsic
+def _raise_flag(typing, address, value):
+    def codegen(context, builder, signature, args):
+        builder.store_atomic(args[1], builder.inttoptr(args[0], simd.i64.as_pointer()), "release", 8)
+        return context.get_dummy_value()
+
+    return types.void(word, word), codegen
+
+
+@intrinsic
+def _read_flag(typing, address):
+    def codegen(context, builder, signature, args):
+        return builder.load_atomic(builder.inttoptr(args[0], simd.i64.as_pointer()), "acquire", 8)
+
+    return word(word), codegen
+
+
+@intrinsic
+def _pause(typing):
+    """Tell an x86 core that this is a waiting loop; nothing elsewhere."""
+
+    def codegen(context, builder, signature, args):
+        if not simd.is_arm():
+            kind = ir.FunctionType(ir.VoidType(), [])
+            builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.sse2.pause"), [])
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+@njit(word(word, word, word, word), nogil=True)
+def meet(flags, me, threads, epoch):
+    """Wait until every thread has come to this meeting; return its number, to be passed to the next.
+
+    Args:
+        flags: address of ``threads`` flags, ``FLAG_BYTES`` apart, all 0 before the first meeting.
+        me: this thread, from 0.
+        threads: how many there are.
+        epoch: number of the last meeting, 0 at first.
+    """
+    epoch += 1
+    if threads > 1:
+        _raise_flag(flags + me * FLAG_BYTES, epoch)
+        for other in range(threads):
+            spins = 0
+            while _read_flag(flags + other * FLAG_BYTES) < epoch:
+                spins += 1
+                if spins < SPINS:
+                    _pause()
+                else:
+                    _give_way()  # the other's core may be taken by another program
+    return epoch
+
+
+@njit(types.UniTuple(word, 2)(word, word, word), nogil=True)
+def share(count, me, threads):
+    """Return the first and the last + 1 of ``count`` things that are thread ``me``'s."""
+    return count * me // threads, count * (me + 1) // threads
+
+
+def _caller(count: int):
+    def codegen(context, builder, signature, args):
+        kind = ir.FunctionType(ir.VoidType(), [simd.i64] * count)
+        builder.call(builder.inttoptr(args[0], kind.as_pointer()), args[1:])
+        return context.get_dummy_value()
+
+    return types.void(*[word] * (count + 1)), codegen
+
+
+@intrinsic
+def call2(typing, function, a, b):
+    """Call the C function at an address with two int64."""
+    return _caller(2)
+
+
+@intrinsic
+def call4(typing, function, a, b, c, d):
+    """Call the C function at an address with four int64."""
+    return _caller(4)
+
+
+@intrinsic
+def call7(typing, function, a, b, c, d, e, f, g):
+    """Call the C function at an address with seven int64."""
+    return _caller(7)
+
+
+@njit(types.void(word, word, word), nogil=True, parallel=True)
+def _start(threads, function, argument):
+    for me in prange(threads):
+        call2(function, me, argument)
+
+
+def run(function: int, threads: int, argument: int) -> None:
+    """Call the C function ``function(me, argument)`` for each ``me`` below ``threads``, all at the same time.
+
+    Args:
+        function: its address.
+        threads: at most ``numba.get_num_threads()``. With one, no other thread is woken.
+        argument: an address, or any other int64.
+
+    Raises:
+        ValueError: for more threads than Numba has: those that meet would wait for one that never runs.
+    """
+    if threads > get_num_threads():
+        raise ValueError(f"a team of {threads} needs as many threads, and Numba has {get_num_threads()}")
+    (_start if threads > 1 else _alone)(threads, function, argument)
+
+
+@njit(types.void(word, word, word), nogil=True)
+def _alone(threads, function, argument):
+    call2(function, 0, argument)

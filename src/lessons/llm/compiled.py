@@ -1,0 +1,189 @@
+"""The compiled pass with what it needs around it: scratch memory, and tables of addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import numba
+import numpy as np
+import torch
+
+from lessons.kernels import team
+from lessons.kernels.buffers import aligned
+from lessons.kernels.product import TILE
+from lessons.kernels.team import FLAG_BYTES
+from lessons.llm import step
+from lessons.llm.cache import KVCache, Layout
+from lessons.llm.linear import address, max_rows, product
+
+if TYPE_CHECKING:
+    from lessons.llm.model import Llama
+
+
+class CompiledPass:
+    """``Llama.forward_batch`` for a few rows on the CPU, as one program; see ``step``.
+
+    Args:
+        model: whose weights are used, where they lie.
+
+    Attributes:
+        max_rows: the most tokens in a pass.
+    """
+
+    def __init__(self, model: Llama) -> None:
+        c, first = model.config, model.layers[0]
+        self.config = c
+        self._weights = (first.qkv, first.o, first.gate_up, first.down, model.embedding)
+        self.max_rows = min(max_rows(w) for w in self._weights)
+        self._run = step.step(c.head_dim)
+        self._eps = np.array([c.norm_eps])
+        self._layers = np.array(
+            [
+                [address(w) for w in (x.attn_norm, x.qkv, x.o, x.ffn_norm, x.gate_up, x.down)]
+                for x in model.layers
+            ]
+        )
+        self._sizes = np.zeros(step.SIZES_LENGTH, np.int64)
+        for at, size in (
+            (step.HIDDEN, c.hidden),
+            (step.HEADS, c.heads),
+            (step.KV_HEADS, c.kv_heads),
+            (step.FFN, c.ffn),
+            (step.VOCAB, c.vocab),
+            (step.OUTPUT_NORM, address(model.output_norm)),
+            (step.HEAD, address(model.embedding)),
+            (step.TURNS, address(model.turns)),
+        ):
+            self._sizes[at] = size
+        self._products = lru_cache(self._find_products)
+        self._scratch: dict[int, Scratch] = {}
+        self._lock = Lock()
+
+    @staticmethod
+    def takes(model: Llama) -> bool:
+        """Tell whether a model is on the CPU and its widths are whole tiles."""
+        c = model.config
+        return model.device.type == "cpu" and not any(
+            width % TILE for width in (c.hidden, c.ffn, c.head_dim, c.vocab)
+        )
+
+    def __call__(
+        self, x: torch.Tensor, caches: Sequence[KVCache], counts: Sequence[int], wanted: Sequence[int]
+    ) -> torch.Tensor | None:
+        """Run new tokens for which the caches have already been extended.
+
+        Args:
+            x: float32 [rows, hidden], their embeddings, sequence after sequence.
+            caches: one a sequence.
+            counts: new tokens of each.
+            wanted: rows whose logits are returned.
+
+        Returns:
+            float32 [wanted, vocab], or None when there are too many rows or a cache has no known layout.
+        """
+        layouts = [layout for cache in caches if (layout := cache.layout()) is not None]
+        if len(x) > self.max_rows or len(layouts) < len(caches):
+            return None
+        lengths = [cache.length for cache in caches]
+        sequences, rows, tables = describe(layouts, lengths, counts, wanted)
+        logits = torch.empty(len(wanted), self.config.vocab)
+        with self._lock:  # the scratch is one, however many Python threads call
+            threads = numba.get_num_threads()
+            if threads not in self._scratch:
+                self._scratch[threads] = Scratch(self, threads)
+            scratch = self._scratch[threads]
+            scratch.start(x, logits)
+            self._sizes[step.ROWS], self._sizes[step.SEQUENCES] = len(x), len(caches)
+            self._sizes[step.LOGIT_ROWS] = len(wanted)
+            arguments = np.zeros(step.ARGUMENTS, np.int64)
+            arguments[step.THREADS] = threads
+            for at, array in (
+                (step.EPS, self._eps),
+                (step.LAYERS, self._layers),
+                (step.PRODUCTS, self._products(len(x), len(wanted))),
+                (step.SIZES, self._sizes),
+                (step.SCRATCH, scratch.table),
+                (step.BATCH, sequences),
+                (step.TOKENS, rows),
+                (step.TABLES, tables),
+            ):
+                arguments[at : at + 2] = array.ctypes.data, len(array)
+            team.run(self._run.address, threads, arguments.ctypes.data)
+        return logits
+
+    def _find_products(self, rows: int, wanted: int) -> np.ndarray:
+        """Return the addresses of the C functions for so many rows; they are compiled at first use."""
+        chosen = [product(w, count) for w, count in zip(self._weights, (rows, rows, rows, rows, wanted))]
+        return np.array([[p.prepare.address, p.span.address] for p in chosen])
+
+    def prepared_bytes(self) -> int:
+        """Return the room for the input of any product, in the form that its kernel wants."""
+        c = self.config
+        inputs = (c.hidden, c.heads * c.head_dim, c.hidden, c.ffn, c.hidden)
+        return max(product(w, self.max_rows).prepared_bytes(k) for w, k in zip(self._weights, inputs))
+
+
+class Scratch:
+    """The memory between the operations of a pass, for a team of threads.
+
+    Attributes:
+        table: int64 [threads, 9], the addresses that ``step`` wants.
+    """
+
+    def __init__(self, owner: CompiledPass, threads: int) -> None:
+        c, n = owner.config, owner.max_rows
+        attention, qkv = c.heads * c.head_dim, (c.heads + 2 * c.kv_heads) * c.head_dim
+        self.x = aligned((n, c.hidden), "f4")
+        self.flags = aligned(threads * FLAG_BYTES, "u1")
+        q, mixed, gated = (aligned((n, width), "f4") for width in (attention, attention, c.ffn))
+        shared = {step.X: self.x, step.FLAGS: self.flags, step.Q: q, step.MIXED: mixed, step.GATED: gated}
+        self.table = np.zeros((threads, step.SCRATCH_LENGTH), np.int64)
+        self._memory = [shared]  # kept alive for as long as the addresses are
+        for me in range(threads):
+            own = {
+                step.NORMED: aligned((n, c.hidden), "f4"),
+                step.PREPARED: aligned(owner.prepared_bytes(), "u1"),
+                step.OUT: aligned((n, max(2 * c.ffn, qkv)), "f4"),
+            }
+            self._memory.append(own)
+            for at, array in {**shared, **own}.items():
+                self.table[me, at] = array.ctypes.data
+
+    def start(self, x: torch.Tensor, logits: torch.Tensor) -> None:
+        """Put the tokens' embeddings where the pass begins, and say where it ends."""
+        torch.from_numpy(self.x)[: len(x)] = x
+        self.flags.fill(0)
+        self.table[:, step.LOGITS] = logits.data_ptr()
+
+
+def describe(
+    layouts: Sequence[Layout], lengths: Sequence[int], counts: Sequence[int], wanted: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the tables of a batch for ``step``: its sequences, its rows, and all block tables.
+
+    Args:
+        layouts: where each sequence's keys and values lie.
+        lengths: tokens of each sequence, the new ones included.
+        counts: new tokens of each.
+        wanted: rows whose logits are wanted.
+
+    Returns:
+        int64 [sequences, 10], int64 [rows, 4] and int32 [blocks].
+    """
+    sequences: list[tuple[int, ...]] = []
+    rows: list[tuple[int, ...]] = []
+    blocks = 0
+    for number, (at, length, count) in enumerate(zip(layouts, lengths, counts)):
+        places = address(at.k), address(at.v), at.k.stride(0) * step.FLOAT, at.pool_tokens, at.block_size
+        sequences.append((*places, length, count, len(rows), blocks, blocks + len(at.table)))
+        blocks += len(at.table)
+        for position in range(length - count, length):
+            block, inside = divmod(position, at.block_size)
+            rows.append((number, position, int(at.table[block]) * at.block_size + inside, -1))
+    row_table = np.array(rows)
+    row_table[list(wanted), step.LOGITS_AT] = range(len(wanted))
+    tables = [at.table for at in layouts]
+    return np.array(sequences), row_table, np.concatenate(tables) if len(tables) > 1 else tables[0]

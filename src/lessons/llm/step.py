@@ -1,0 +1,217 @@
+"""One pass of the network over a few new tokens, compiled as a single program that threads run together.
+
+The same arithmetic as ``model.py``, layer by layer. There each operation is a call from Python, which costs more
+than the small ones take; here threads are started once a pass, and meet five times a layer, where one needs what
+another wrote:
+
+    norm, Q K V product, rotation, keys and values into the cache | attention | O product, added to x |
+    norm, gate and up products, SwiGLU | down product, added to x |
+
+Each thread computes the norms for itself, since waiting costs more. The weights may lie in any format for which
+there is a ``Product``, and the cache may be contiguous or paged: this file knows only addresses.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from numba import carray, cfunc, njit, types
+
+from lessons.kernels.addresses import float64_pointer, int32_pointer, int64_pointer, pointer
+from lessons.kernels.attention.cpu import kernel as attention_kernel
+from lessons.kernels.product import TILE
+from lessons.kernels.rms_norm.cpu import rms_norm
+from lessons.kernels.swiglu import LANES, swiglu
+from lessons.kernels.team import call4, call7, meet, share
+
+FLOAT = 4  # bytes
+
+# Compiled code takes arrays of int64, sizes and addresses alike. These are the names of their columns.
+# A layer: addresses of its weights.
+ATTN_NORM, QKV, O, FFN_NORM, GATE_UP, DOWN = range(6)
+# A product: its C functions.
+PREPARE, SPAN = range(2)
+# The sizes: of the model, of the batch, and three addresses that are the same for all layers.
+HIDDEN, HEADS, KV_HEADS, FFN, VOCAB, ROWS, SEQUENCES, LOGIT_ROWS = range(8)
+OUTPUT_NORM, HEAD, TURNS = range(8, 11)
+SIZES_LENGTH = 11
+# Scratch: what all threads see, then what each has for itself.
+X, Q, MIXED, GATED, LOGITS, FLAGS = range(6)
+NORMED, PREPARED, OUT = range(6, 9)
+SCRATCH_LENGTH = 9
+# A sequence: where its keys and values lie, and which rows and blocks are its own.
+K, V, LAYER_BYTES, POOL_TOKENS, BLOCK_SIZE = range(5)
+LENGTH, COUNT, FIRST_ROW, TABLE, TABLE_END = range(5, 10)
+SEQUENCE_LENGTH = 10
+# A row: its sequence, the token's number there, its place in the pool, and its row of the logits or -1.
+SEQUENCE, POSITION, SLOT, LOGITS_AT = range(4)
+# The argument of a pass: the number of threads, then an address and a length for each array.
+THREADS, EPS, LAYERS, PRODUCTS, SIZES, SCRATCH, BATCH, TOKENS, TABLES = 0, *range(1, 17, 2)
+ARGUMENTS = 17
+
+word = types.int64
+vector, table = types.int64[::1], types.int64[:, ::1]
+
+
+@njit(types.void(word, word, word, word), nogil=True, fastmath={"contract"})
+def turn(source, turns, target, pairs):
+    """Rotate ``pairs`` neighbouring pairs of float32 by (cos, sin) pairs; all three are addresses."""
+    x = carray(pointer(source), (pairs, 2))
+    t = carray(pointer(turns), (pairs, 2))
+    y = carray(pointer(target), (pairs, 2))
+    for i in range(pairs):
+        y[i, 0] = x[i, 0] * t[i, 0] - x[i, 1] * t[i, 1]
+        y[i, 1] = x[i, 0] * t[i, 1] + x[i, 1] * t[i, 0]
+
+
+@njit(types.void(word, word, word), nogil=True)
+def copy(source, target, count):
+    """Copy ``count`` float32 from address to address."""
+    x, y = carray(pointer(source), (count,)), carray(pointer(target), (count,))
+    for i in range(count):
+        y[i] = x[i]
+
+
+@njit(types.void(word, word, word), nogil=True)
+def add(source, target, count):
+    """Add ``count`` float32 at one address to those at another."""
+    x, y = carray(pointer(source), (count,)), carray(pointer(target), (count,))
+    for i in range(count):
+        y[i] += x[i]
+
+
+@cache
+def step(head_dim: int) -> Any:
+    """Return the compiled pass as a C function ``run(me, argument)``: one call for each thread of a team.
+
+    ``argument`` is the address of ``ARGUMENTS`` int64: the number of threads, then the address and the length of
+    each array: eps, float64 [1]; layers [n, 6]; products [5, 2] for Q K V, O, gate and up, down and the output
+    head; sizes; scratch [threads, 9], where what is shared has the same address in each row; sequences [n, 10];
+    tokens [rows, 4]; and all block tables one after another, int32. What is not named is int64.
+    """
+    attend = attention_kernel(head_dim)
+    head_bytes = head_dim * FLOAT
+
+    @njit(types.void(vector, vector, table, table, word, word, word), nogil=True)
+    def store(sizes, scratch, sequences, rows, layer, first, last):
+        """Rotate queries and keys; queries stay, keys and values go into their sequence's cache."""
+        width = (sizes[HEADS] + 2 * sizes[KV_HEADS]) * head_dim
+        for r in range(sizes[ROWS]):
+            sequence = sequences[rows[r, SEQUENCE]]
+            turns = sizes[TURNS] + rows[r, POSITION] * head_bytes
+            for tile in range(first, last):
+                channel = tile * TILE
+                head, inside = channel // head_dim, (channel % head_dim) * FLOAT
+                source = scratch[OUT] + (r * width + channel) * FLOAT
+                place = sequence[LAYER_BYTES] * layer + rows[r, SLOT] * head_bytes + inside
+                kv_bytes = sequence[POOL_TOKENS] * head_bytes
+                if head < sizes[HEADS]:
+                    target = scratch[Q] + (r * sizes[HEADS] * head_dim + channel) * FLOAT
+                    turn(source, turns + inside, target, TILE // 2)
+                elif head < sizes[HEADS] + sizes[KV_HEADS]:
+                    kv_head = head - sizes[HEADS]
+                    turn(source, turns + inside, sequence[K] + kv_head * kv_bytes + place, TILE // 2)
+                else:
+                    kv_head = head - sizes[HEADS] - sizes[KV_HEADS]
+                    copy(source, sequence[V] + kv_head * kv_bytes + place, TILE)
+
+    @njit(types.void(word, word, vector, vector, table, types.int32[::1], word), nogil=True)
+    def attention(me, threads, sizes, scratch, sequences, tables, layer):
+        """Attend in the K/V heads of all sequences that fall to this thread."""
+        heads, kv_heads = sizes[HEADS], sizes[KV_HEADS]
+        for task in range(me, sizes[SEQUENCES] * kv_heads, threads):
+            s = sequences[task // kv_heads]
+            head = task % kv_heads
+            row = s[FIRST_ROW] * heads * head_bytes
+            attend(
+                scratch[Q] + row,
+                s[K] + layer * s[LAYER_BYTES],
+                s[V] + layer * s[LAYER_BYTES],
+                scratch[MIXED] + row,
+                tables[s[TABLE] : s[TABLE_END]],
+                s[COUNT], heads, kv_heads, s[LENGTH], s[BLOCK_SIZE], s[POOL_TOKENS], head, head + 1,
+            )  # fmt: skip
+
+    @njit(types.void(vector, vector, word, word, word, word, word, word, word), nogil=True)
+    def product(functions, scratch, x, w, rows, inputs, first, last, outputs):
+        """Write the outputs of the tiles from ``first`` on into this thread's own ``OUT``."""
+        call4(functions[PREPARE], x, scratch[PREPARED], rows, inputs)
+        call7(functions[SPAN], w, scratch[PREPARED], scratch[OUT], first, last, inputs, outputs)
+
+    @njit(types.void(vector, word, word, word, word), nogil=True)
+    def add_to_x(scratch, rows, hidden, first, last):
+        for r in range(rows):
+            place = (r * hidden + first * TILE) * FLOAT
+            add(scratch[OUT] + place, scratch[X] + place, (last - first) * TILE)
+
+    arrays = (table, table, vector, table, table, table, types.int32[::1])
+
+    @njit(types.void(word, word, types.float64, *arrays), nogil=True)
+    def run_thread(me, threads, eps, layers, products, sizes, scratch, sequences, rows, tables):
+        n, hidden, ffn, vocab = sizes[ROWS], sizes[HIDDEN], sizes[FFN], sizes[VOCAB]
+        q_width = sizes[HEADS] * head_dim
+        qkv_width = q_width + 2 * sizes[KV_HEADS] * head_dim
+        mine = scratch[me]
+        flags, epoch = mine[FLAGS], 0
+        for i in range(len(layers)):
+            layer = layers[i]
+            rms_norm(mine[X], layer[ATTN_NORM], mine[NORMED], n, hidden, eps)
+            first, last = share(qkv_width // TILE, me, threads)
+            product(products[0], mine, mine[NORMED], layer[QKV], n, hidden, first, last, qkv_width)
+            store(sizes, mine, sequences, rows, i, first, last)
+            epoch = meet(flags, me, threads, epoch)
+
+            attention(me, threads, sizes, mine, sequences, tables, i)
+            epoch = meet(flags, me, threads, epoch)
+
+            first, last = share(hidden // TILE, me, threads)
+            product(products[1], mine, mine[MIXED], layer[O], n, q_width, first, last, hidden)
+            add_to_x(mine, n, hidden, first, last)
+            epoch = meet(flags, me, threads, epoch)
+
+            rms_norm(mine[X], layer[FFN_NORM], mine[NORMED], n, hidden, eps)
+            first, last = share(ffn // TILE, me, threads)
+            gates = ffn // TILE  # the tiles of the gate come first, those of up after them
+            product(products[2], mine, mine[NORMED], layer[GATE_UP], n, hidden, first, last, 2 * ffn)
+            call7(
+                products[2, SPAN], layer[GATE_UP], mine[PREPARED], mine[OUT],
+                gates + first, gates + last, hidden, 2 * ffn,
+            )  # fmt: skip
+            for r in range(n):
+                for channel in range(first * TILE, last * TILE, LANES):
+                    gate = mine[OUT] + (2 * r * ffn + channel) * FLOAT
+                    swiglu(gate, gate + ffn * FLOAT, mine[GATED] + (r * ffn + channel) * FLOAT)
+            epoch = meet(flags, me, threads, epoch)
+
+            first, last = share(hidden // TILE, me, threads)
+            product(products[3], mine, mine[GATED], layer[DOWN], n, ffn, first, last, hidden)
+            add_to_x(mine, n, hidden, first, last)
+            epoch = meet(flags, me, threads, epoch)
+
+        for r in range(n):
+            at = rows[r, LOGITS_AT]
+            if at >= 0:
+                x, normed = mine[X] + r * hidden * FLOAT, mine[NORMED] + at * hidden * FLOAT
+                rms_norm(x, sizes[OUTPUT_NORM], normed, 1, hidden, eps)
+        first, last = share(vocab // TILE, me, threads)
+        call4(products[4, PREPARE], mine[NORMED], mine[PREPARED], sizes[LOGIT_ROWS], hidden)
+        call7(products[4, SPAN], sizes[HEAD], mine[PREPARED], mine[LOGITS], first, last, hidden, vocab)
+
+    @cfunc(types.void(word, word))
+    def run(me, argument):
+        a = carray(int64_pointer(argument), (ARGUMENTS,))
+        run_thread(
+            me,
+            a[THREADS],
+            carray(float64_pointer(a[EPS]), (1,))[0],
+            carray(int64_pointer(a[LAYERS]), (a[LAYERS + 1], DOWN + 1)),
+            carray(int64_pointer(a[PRODUCTS]), (5, SPAN + 1)),
+            carray(int64_pointer(a[SIZES]), (SIZES_LENGTH,)),
+            carray(int64_pointer(a[SCRATCH]), (a[THREADS], SCRATCH_LENGTH)),
+            carray(int64_pointer(a[BATCH]), (a[BATCH + 1], SEQUENCE_LENGTH)),
+            carray(int64_pointer(a[TOKENS]), (a[TOKENS + 1], LOGITS_AT + 1)),
+            carray(int32_pointer(a[TABLES]), (a[TABLES + 1],)),
+        )
+
+    return run

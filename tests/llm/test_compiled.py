@@ -1,0 +1,68 @@
+"""The compiled pass against the same model layer by layer, which torch runs."""
+
+import numba
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lessons.llm.block_pool import BlockPool
+from lessons.llm.contiguous import ContiguousCache
+from lessons.llm.gguf import GGUF
+from lessons.llm.load import find_model
+from lessons.llm.model import Llama
+from lessons.llm.paged import PagedCache
+
+TOLERANCE = 1e-3
+
+
+@pytest.fixture(scope="module")
+def plain():
+    return Llama(GGUF.open(find_model()), compiled=False)
+
+
+def caches(kind, config, count):
+    if kind == "contiguous":
+        return [ContiguousCache(config, 64) for _ in range(count)]
+    pool = BlockPool(config, 32, 4)
+    return [PagedCache(pool) for _ in range(count)]
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    kind=st.sampled_from(["contiguous", "paged"]),
+    passes=st.lists(st.lists(st.integers(1, 4), min_size=2, max_size=2), min_size=1, max_size=3),
+    last_only=st.booleans(),
+    seed=st.integers(0, 1000),
+)
+def test_it_gives_the_logits_of_the_plain_model(llm, plain, kind, passes, last_only, seed):
+    draw = torch.Generator().manual_seed(seed)
+    ours, theirs = caches(kind, llm.config, 2), caches(kind, llm.config, 2)
+    for counts in passes:
+        tokens = [torch.randint(0, 49152, (n,), generator=draw) for n in counts]
+        got = llm.model.forward_batch(tokens, ours, last_only=last_only)
+        want = plain.forward_batch(tokens, theirs, last_only=last_only)
+        torch.testing.assert_close(got, want, atol=TOLERANCE, rtol=0)
+    for a, b in zip(ours, theirs):
+        assert a.length == b.length
+
+
+@pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="needs two threads")
+def test_two_threads_give_the_logits_of_one(llm):
+    tokens = [torch.arange(5, 10), torch.arange(3)]
+    results = []
+    before = numba.get_num_threads()
+    for threads in (1, 2):
+        numba.set_num_threads(threads)
+        pair = caches("paged", llm.config, 2)
+        llm.model.forward_batch(tokens, pair)
+        results.append(llm.model.forward_batch(tokens, pair))
+    numba.set_num_threads(before)
+    assert torch.equal(*results)
+
+
+def test_more_rows_than_it_takes_go_layer_by_layer(llm, plain):
+    tokens = torch.arange(100, 130)
+    got = llm.model.forward(tokens, llm.new_cache(40))
+    want = plain.forward(tokens, llm.new_cache(40))
+    assert torch.equal(got, want)
