@@ -16,7 +16,7 @@ from llvmlite import ir
 from numba.core import cgutils
 
 i8, i16, i32, i64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
-f32, f64 = ir.FloatType(), ir.DoubleType()
+f16, f32, f64 = ir.HalfType(), ir.FloatType(), ir.DoubleType()
 
 
 @cache
@@ -104,6 +104,12 @@ def multiply_add(builder, a, b, c):
     name = f"llvm.fma.{suffix}" if has_fma() else f"llvm.fmuladd.{suffix}"
     function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(a.type, [a.type] * 3), name)
     return builder.call(function, [a, b, c])
+
+
+def call(builder, name: str, returns: ir.Type, *args):
+    """Call an intrinsic of LLVM that the target must have, such as "llvm.x86.avx2.pmadd.wd"."""
+    kind = ir.FunctionType(returns, [arg.type for arg in args])
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
 
 
 def splat(builder, value, count: int):

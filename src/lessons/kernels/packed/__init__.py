@@ -1,0 +1,111 @@
+"""Weights that stay in 4 or 8 bits: packed once, and multiplied with 1 to 16 rows without ever being expanded.
+
+``pack`` brings a quantised matrix into tiles of 16 rows, ``linear`` multiplies it. There are two arithmetics over
+the one layout. "float32" keeps the activations and is as accurate as a float32 product with the dequantised
+weights. "int8" quantises the activations too, as llama.cpp does, and multiplies whole numbers: faster, less exact.
+
+Compiled code that does many products in one call builds on these, all over int64 addresses:
+
+- ``cpu.product(format, rows, arithmetic)``: the ``Product`` of ``lessons.kernels.product``, as C functions.
+- ``float32.tile(format, rows)`` and ``int8.tile(format, rows)``: ``tile(weights, prepared, y, blocks, leading)``
+  for 16 outputs, inlined where it is called.
+- ``float32.prepare`` and ``int8.prepare(format)``: ``prepare(x, prepared, rows, inputs)``, and
+  ``prepared_bytes(rows, inputs)`` of both modules for the room it wants.
+- ``dequantize.span(format)``: ``span(weights, out, first, last, columns)``, tiles to float32 rows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lessons.kernels.packed.formats import TILE
+from lessons.kernels.packed.layout import Packed, pack
+
+__all__ = ["MAX_ROWS", "Packed", "expand", "linear", "pack", "unpack"]
+
+MAX_ROWS = 16
+
+
+def linear(
+    x: Any, packed: Packed, *, arithmetic: str = "float32", out: Any = None, threads: int | None = None
+) -> Any:
+    """Return x wᵀ for 1 to 16 rows; the packed weights are read once for all of them.
+
+    Args:
+        x: [rows, columns] float32, contiguous; a NumPy array or a torch tensor on the CPU.
+        packed: the weights w [outputs, columns].
+        arithmetic: "float32", or "int8" to quantise x in blocks of 32 (NF4's code book is then rounded to 1/127).
+        out: [rows, outputs] float32, contiguous, of x's kind; made when None.
+        threads: CPU threads; Numba's current number when None.
+
+    Returns:
+        [rows, outputs] float32, an array or tensor as x is.
+
+    Raises:
+        ValueError: for shapes, dtypes or an arithmetic that do not fit.
+
+    Source:
+        The int8 arithmetic is ggml's (github.com/ggml-org/ggml, ggml_vec_dot_q4_1_q8_1). A row as a lane, four
+        columns as the bytes of a word: Intel's own description of VNNI, the instruction VPDPBUSD.
+    """
+    from lessons.kernels.packed import cpu
+
+    if len(x.shape) != 2 or not 1 <= x.shape[0] <= MAX_ROWS:
+        raise ValueError(
+            f"x is {list(x.shape)}; linear takes 1 to {MAX_ROWS} rows: for more, multiply with expand(packed)"
+        )
+    if x.shape[1] != packed.columns:
+        raise ValueError(
+            f"x has {x.shape[1]} columns and the weights have {packed.columns}; they must be equal"
+        )
+    shape = (x.shape[0], packed.rows)
+    if out is None:
+        out = np.empty(shape, np.float32) if isinstance(x, np.ndarray) else x.new_empty(shape)
+    if tuple(out.shape) != shape:
+        raise ValueError(f"out is {list(out.shape)}; it must be {list(shape)}")
+    for name, array in (("x", x), ("out", out)):
+        _check_floats(name, array)
+    cpu.linear(x, packed, out, arithmetic, threads)
+    return out
+
+
+def expand(
+    packed: Packed, first: int = 0, last: int | None = None, *, out: np.ndarray | None = None
+) -> np.ndarray:
+    """Return the weights as float32 [rows, columns], or those of some tiles of 16 rows.
+
+    Args:
+        packed: the weights.
+        first, last: the first tile and the one after the last; all when left out.
+        out: [16 * (last - first), columns] float32, contiguous; made when None.
+
+    Raises:
+        ValueError: when the tiles do not exist or ``out`` does not fit.
+    """
+    from lessons.kernels.packed import cpu
+
+    tiles = packed.rows // TILE
+    last = tiles if last is None else last
+    if not 0 <= first <= last <= tiles:
+        raise ValueError(f"there are tiles 0 to {tiles}; cannot expand {first} to {last}")
+    shape = ((last - first) * TILE, packed.columns)
+    if out is None:
+        out = np.empty(shape, np.float32)
+    if out.shape != shape:
+        raise ValueError(f"out is {list(out.shape)}; it must be {list(shape)}")
+    _check_floats("out", out)
+    cpu.expand(packed, out, first, last)
+    return out
+
+
+def unpack(packed: Packed) -> np.ndarray:
+    """Return the dequantised weights as float32 [rows, columns]: what ``pack`` was given, scales as float16."""
+    return expand(packed)
+
+
+def _check_floats(name: str, array: Any) -> None:
+    contiguous = array.flags.c_contiguous if isinstance(array, np.ndarray) else array.is_contiguous()
+    if str(array.dtype) not in ("float32", "torch.float32") or not contiguous:
+        raise ValueError(f"{name} must be contiguous float32, got {array.dtype}")
