@@ -6,6 +6,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lessons.llm import step
 from lessons.llm.block_pool import BlockPool
 from lessons.llm.contiguous import ContiguousCache
 from lessons.llm.gguf import GGUF
@@ -50,7 +51,7 @@ def test_it_gives_the_logits_of_the_plain_model(llm, plain, kind, passes, last_o
 @pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="needs two threads")
 def test_two_threads_give_the_logits_of_one(llm):
     tokens = [torch.arange(5, 10), torch.arange(3)]
-    results = []
+    results: list[torch.Tensor] = []
     before = numba.get_num_threads()
     for threads in (1, 2):
         numba.set_num_threads(threads)
@@ -59,6 +60,19 @@ def test_two_threads_give_the_logits_of_one(llm):
         results.append(llm.model.forward_batch(tokens, pair))
     numba.set_num_threads(before)
     assert torch.equal(*results)
+
+
+def test_a_long_past_is_attended_to_in_parts(llm, plain):
+    """Past 256 tokens the attention of one row is cut in parts and merged, beside a sequence that is not."""
+    assert step.part_count(300) > 1
+    past, new = torch.arange(300), torch.arange(40, 45)
+    ours, theirs = llm.new_cache(400), llm.new_cache(400)
+    plain.forward(past, ours, last_only=True)
+    plain.forward(past, theirs, last_only=True)
+    short, other = llm.new_cache(8), llm.new_cache(8)
+    got = llm.model.forward_batch([new, new[:2]], [ours, short])
+    want = plain.forward_batch([new, new[:2]], [theirs, other])
+    torch.testing.assert_close(got, want, atol=TOLERANCE, rtol=0)
 
 
 def test_more_rows_than_it_takes_go_layer_by_layer(llm, plain):

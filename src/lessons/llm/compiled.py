@@ -130,7 +130,7 @@ class Scratch:
     """The memory between the operations of a pass, for a team of threads.
 
     Attributes:
-        table: int64 [threads, 9], the addresses that ``step`` wants.
+        table: int64 [threads, 10], the addresses that ``step`` wants.
     """
 
     def __init__(self, owner: CompiledPass, threads: int) -> None:
@@ -138,13 +138,20 @@ class Scratch:
         attention, qkv = c.heads * c.head_dim, (c.heads + 2 * c.kv_heads) * c.head_dim
         self.x = aligned((n, c.hidden), "f4")
         self.flags = aligned(threads * FLAG_BYTES, "u1")
-        q, mixed, gated = (aligned((n, width), "f4") for width in (attention, attention, c.ffn))
-        shared = {step.X: self.x, step.FLAGS: self.flags, step.Q: q, step.MIXED: mixed, step.GATED: gated}
+        parts = step.part_count(c.context_length)
+        shared = {
+            step.X: self.x,
+            step.Q: aligned((n, attention), "f4"),
+            step.PARTS: aligned((parts, n, attention), "f4", fill=None),
+            step.STATS: aligned((parts, n, c.heads, 2), "f4", fill=None),
+            step.GATED: aligned((n, c.ffn), "f4"),
+            step.FLAGS: self.flags,
+        }
         self.table = np.zeros((threads, step.SCRATCH_LENGTH), np.int64)
         self._memory = [shared]  # kept alive for as long as the addresses are
         for me in range(threads):
             own = {
-                step.NORMED: aligned((n, c.hidden), "f4"),
+                step.NORMED: aligned((n, max(c.hidden, attention)), "f4"),
                 step.PREPARED: aligned(owner.prepared_bytes(), "u1"),
                 step.OUT: aligned((n, max(2 * c.ffn, qkv)), "f4"),
             }

@@ -16,16 +16,18 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+import numpy as np
 from numba import carray, cfunc, njit, types
 
 from lessons.kernels.addresses import float64_pointer, int32_pointer, int64_pointer, pointer
-from lessons.kernels.attention.cpu import kernel as attention_kernel
+from lessons.kernels.attention import cpu as attention_cpu
 from lessons.kernels.product import TILE
 from lessons.kernels.rms_norm.cpu import rms_norm
 from lessons.kernels.swiglu import LANES, swiglu
 from lessons.kernels.team import call4, call7, meet, share
 
 FLOAT = 4  # bytes
+PART = 128  # tokens, at least, that a thread attends to at once
 
 # Compiled code takes arrays of int64, sizes and addresses alike. These are the names of their columns.
 # A layer: addresses of its weights.
@@ -37,9 +39,9 @@ HIDDEN, HEADS, KV_HEADS, FFN, VOCAB, ROWS, SEQUENCES, LOGIT_ROWS = range(8)
 OUTPUT_NORM, HEAD, TURNS = range(8, 11)
 SIZES_LENGTH = 11
 # Scratch: what all threads see, then what each has for itself.
-X, Q, MIXED, GATED, LOGITS, FLAGS = range(6)
-NORMED, PREPARED, OUT = range(6, 9)
-SCRATCH_LENGTH = 9
+X, Q, PARTS, STATS, GATED, LOGITS, FLAGS = range(7)
+NORMED, PREPARED, OUT = range(7, 10)
+SCRATCH_LENGTH = 10
 # A sequence: where its keys and values lie, and which rows and blocks are its own.
 K, V, LAYER_BYTES, POOL_TOKENS, BLOCK_SIZE = range(5)
 LENGTH, COUNT, FIRST_ROW, TABLE, TABLE_END = range(5, 10)
@@ -52,6 +54,16 @@ ARGUMENTS = 17
 
 word = types.int64
 vector, table = types.int64[::1], types.int64[:, ::1]
+
+
+@njit(word(word), nogil=True)
+def part_count(length):
+    """Return into how many parts the tokens of a sequence are cut for attention.
+
+    By its length only, not by the number of threads: the sums then come out the same on any machine. A part has
+    more tokens than a pass has rows, so that each row sees some token of the last part.
+    """
+    return max(1, length // PART)
 
 
 @njit(types.void(word, word, word, word), nogil=True, fastmath={"contract"})
@@ -87,10 +99,10 @@ def step(head_dim: int) -> Any:
 
     ``argument`` is the address of ``ARGUMENTS`` int64: the number of threads, then the address and the length of
     each array: eps, float64 [1]; layers [n, 6]; products [5, 2] for Q K V, O, gate and up, down and the output
-    head; sizes; scratch [threads, 9], where what is shared has the same address in each row; sequences [n, 10];
+    head; sizes; scratch [threads, 10], where what is shared has the same address in each row; sequences [n, 10];
     tokens [rows, 4]; and all block tables one after another, int32. What is not named is int64.
     """
-    attend = attention_kernel(head_dim)
+    attend_part = attention_cpu.partial(head_dim)
     head_bytes = head_dim * FLOAT
 
     @njit(types.void(vector, vector, table, table, word, word, word), nogil=True)
@@ -118,20 +130,51 @@ def step(head_dim: int) -> Any:
 
     @njit(types.void(word, word, vector, vector, table, types.int32[::1], word), nogil=True)
     def attention(me, threads, sizes, scratch, sequences, tables, layer):
-        """Attend in the K/V heads of all sequences that fall to this thread."""
+        """Attend in what falls to this thread: every so many part of a sequence's tokens in one K/V head."""
         heads, kv_heads = sizes[HEADS], sizes[KV_HEADS]
-        for task in range(me, sizes[SEQUENCES] * kv_heads, threads):
-            s = sequences[task // kv_heads]
-            head = task % kv_heads
-            row = s[FIRST_ROW] * heads * head_bytes
-            attend(
-                scratch[Q] + row,
-                s[K] + layer * s[LAYER_BYTES],
-                s[V] + layer * s[LAYER_BYTES],
-                scratch[MIXED] + row,
-                tables[s[TABLE] : s[TABLE_END]],
-                s[COUNT], heads, kv_heads, s[LENGTH], s[BLOCK_SIZE], s[POOL_TOKENS], head, head + 1,
-            )  # fmt: skip
+        turn_of = 0
+        for number in range(sizes[SEQUENCES]):
+            s = sequences[number]
+            row = s[FIRST_ROW] * heads
+            parts = part_count(s[LENGTH])
+            for task in range(parts * kv_heads):
+                if (turn_of + task) % threads != me:
+                    continue
+                part, head = task // kv_heads, task % kv_heads
+                row_of_part = part * sizes[ROWS] * heads + row
+                attend_part(
+                    scratch[Q] + row * head_bytes,
+                    s[K] + layer * s[LAYER_BYTES],
+                    s[V] + layer * s[LAYER_BYTES],
+                    scratch[PARTS] + row_of_part * head_bytes,
+                    scratch[STATS] + row_of_part * 2 * FLOAT,
+                    tables[s[TABLE] : s[TABLE_END]],
+                    s[COUNT], heads, kv_heads, s[LENGTH], s[BLOCK_SIZE], s[POOL_TOKENS],
+                    head, part * s[LENGTH] // parts, (part + 1) * s[LENGTH] // parts,
+                )  # fmt: skip
+            turn_of += parts * kv_heads
+
+    @njit(types.void(vector, vector, table, table), nogil=True)
+    def merge(sizes, scratch, sequences, rows):
+        """Add the parts of each row and head, each weighted by exp(its largest score - the largest of all)."""
+        n, heads = sizes[ROWS], sizes[HEADS]
+        out = carray(pointer(scratch[NORMED]), (n, heads, head_dim))
+        for r in range(n):
+            parts = part_count(sequences[rows[r, SEQUENCE], LENGTH])
+            sums = carray(pointer(scratch[PARTS]), (parts, n, heads, head_dim))
+            stats = carray(pointer(scratch[STATS]), (parts, n, heads, 2))
+            for head in range(heads):
+                largest = stats[0, r, head, 0]
+                for part in range(1, parts):
+                    largest = max(largest, stats[part, r, head, 0])
+                total = np.float32(0)
+                for part in range(parts):
+                    total += np.exp(stats[part, r, head, 0] - largest) * stats[part, r, head, 1]
+                for part in range(parts):
+                    weight = np.exp(stats[part, r, head, 0] - largest) / total
+                    for i in range(head_dim):
+                        before = out[r, head, i] if part else np.float32(0)
+                        out[r, head, i] = before + weight * sums[part, r, head, i]
 
     @njit(types.void(vector, vector, word, word, word, word, word, word, word), nogil=True)
     def product(functions, scratch, x, w, rows, inputs, first, last, outputs):
@@ -165,8 +208,9 @@ def step(head_dim: int) -> Any:
             attention(me, threads, sizes, mine, sequences, tables, i)
             epoch = meet(flags, me, threads, epoch)
 
+            merge(sizes, mine, sequences, rows)
             first, last = share(hidden // TILE, me, threads)
-            product(products[1], mine, mine[MIXED], layer[O], n, q_width, first, last, hidden)
+            product(products[1], mine, mine[NORMED], layer[O], n, q_width, first, last, hidden)
             add_to_x(mine, n, hidden, first, last)
             epoch = meet(flags, me, threads, epoch)
 

@@ -97,7 +97,7 @@ def _attend(q, k, v, table, length: int, block_size: int, pool_tokens: int):
         out = q.new_empty(q.shape)
     cpu.kernel(dim)(
         _address(q), _address(k), _address(v), _address(out), table,
-        m, heads, kv_heads, length, block_size, pool_tokens, 0, kv_heads,
+        m, heads, kv_heads, length, block_size, pool_tokens,
     )  # fmt: skip
     return out
 

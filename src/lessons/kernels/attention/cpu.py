@@ -11,8 +11,9 @@ from collections.abc import Callable
 from functools import cache
 
 import numpy as np
-from numba import njit, types
+from numba import carray, njit, types
 
+from lessons.kernels.addresses import pointer
 from lessons.kernels.attention import tiles
 
 STRETCH = 64  # tokens read at a time: their keys stay in the first-level cache for all query rows
@@ -41,13 +42,17 @@ def fits(table, needed, num_blocks):
 
 
 @cache
-def kernel(dim: int) -> Callable:
-    """Return the compiled ``attend`` for heads of ``dim`` floats, a multiple of the vector.
+def partial(dim: int) -> Callable:
+    """Return the compiled ``attend_part`` for heads of ``dim`` floats, a multiple of the vector.
 
-    ``attend(q, k, v, out, table, m, heads, kv_heads, length, block_size, pool_tokens, first_head, last_head)``
-    takes the addresses of float32 arrays q and out [m, heads, dim], k and v [kv_heads, pool_tokens, dim], and
-    the table as int32 array. It does the K/V heads from ``first_head`` to before ``last_head``, so that threads
-    may share the work.
+    ``attend_part(q, k, v, out, stats, table, m, heads, kv_heads, length, block_size, pool_tokens, head, begin, end)``
+    takes the addresses of float32 arrays q and out [m, heads, dim], stats [m, heads, 2], k and v
+    [kv_heads, pool_tokens, dim], and the table as int32 array. It does one K/V head, and the tokens from ``begin``
+    to before ``end``, so that threads may share the work. Each query row must see one of them or more. Written are
+    the sum of exp(score - largest) times value, and in stats the largest score and the sum of the exponentials.
+
+    Source:
+        Dao et al. 2023, Flash-Decoding: parts of the tokens, merged by their largest scores and sums.
     """
     scale, softmax = tiles.scale(dim), tiles.softmax
     score1, score2, score3, score4 = (tiles.scores(dim, rows) for rows in (1, 2, 3, 4))
@@ -78,60 +83,81 @@ def kernel(dim: int) -> Callable:
         else:
             value4(p, stride, v, count, out)
 
-    @njit(types.void(*[types.int64] * 4, types.int32[::1], *[types.int64] * 8), nogil=True)
-    def attend(
-        q, k, v, out, table, m, heads, kv_heads, length, block_size, pool_tokens, first_head, last_head
+    @njit(types.void(*[types.int64] * 5, types.int32[::1], *[types.int64] * 9), nogil=True)
+    def attend_part(
+        q, k, v, out, stats, table, m, heads, kv_heads, length, block_size, pool_tokens, head, begin, end
     ):
         group = heads // kv_heads
         rows = m * group
         parts = -(-rows // max_rows)
-        stride = -(-length // lanes) * lanes
+        stride = -(-(end - begin) // lanes) * lanes
         queries = np.empty((rows, dim), np.float32)
         weights = np.empty((rows, stride), np.float32)
-        mixed = np.empty((rows, dim), np.float32)
-        sums = np.empty(rows, np.float64)
+        mixed = np.zeros((rows, dim), np.float32)
+        summary = carray(pointer(stats), (m, heads, 2))
         q_at, p_at, o_at = queries.ctypes.data, weights.ctypes.data, mixed.ctypes.data
         p_bytes = stride * 4
+        base = head * pool_tokens * row_bytes
+        for row in range(rows):
+            place = ((row // group) * heads + head * group + row % group) * row_bytes
+            scale(q + place, q_at + row * row_bytes, shrink)
 
-        for head in range(first_head, last_head):
-            base = head * pool_tokens * row_bytes
-            for row in range(rows):
-                place = ((row // group) * heads + head * group + row % group) * row_bytes
-                scale(q + place, q_at + row * row_bytes, shrink)
+        position = begin
+        while position < end:
+            first, count = stretch(table, position, end, block_size)
+            keys = k + base + first * row_bytes
+            target = p_at + (position - begin) * 4
+            row = 0
+            for part in range(parts):
+                n = -(-(rows - row) // (parts - part))
+                scores(n, q_at + row * row_bytes, keys, count, target + row * p_bytes, p_bytes)
+                row += n
+            position += count
 
-            position = 0
-            while position < length:
-                first, count = stretch(table, position, length, block_size)
-                keys = k + base + first * row_bytes
-                row = 0
-                for part in range(parts):
-                    n = -(-(rows - row) // (parts - part))
-                    scores(
-                        n, q_at + row * row_bytes, keys, count, p_at + row * p_bytes + position * 4, p_bytes
-                    )
-                    row += n
-                position += count
+        for row in range(rows):
+            seen = min(end, length - m + row // group + 1) - begin
+            weights[row, seen:] = -np.inf  # the tokens after this row's own
+            largest, total = softmax(p_at + row * p_bytes, stride)
+            summary[row // group, head * group + row % group, 0] = largest
+            summary[row // group, head * group + row % group, 1] = total
 
-            mixed[:] = 0
-            for row in range(rows):
-                weights[row, length - m + row // group + 1 :] = -np.inf  # the tokens after this row's own
-                sums[row] = softmax(p_at + row * p_bytes, stride)
+        position = begin
+        while position < end:
+            first, count = stretch(table, position, end, block_size)
+            column = v + base + first * row_bytes
+            source = p_at + (position - begin) * 4
+            row = 0
+            for part in range(parts):
+                n = -(-(rows - row) // (parts - part))
+                values(n, source + row * p_bytes, p_bytes, column, count, o_at + row * row_bytes)
+                row += n
+            position += count
 
-            position = 0
-            while position < length:
-                first, count = stretch(table, position, length, block_size)
-                column = v + base + first * row_bytes
-                row = 0
-                for part in range(parts):
-                    n = -(-(rows - row) // (parts - part))
-                    values(
-                        n, p_at + row * p_bytes + position * 4, p_bytes, column, count, o_at + row * row_bytes
-                    )
-                    row += n
-                position += count
+        for row in range(rows):
+            place = ((row // group) * heads + head * group + row % group) * row_bytes
+            scale(o_at + row * row_bytes, out + place, 1.0)
 
-            for row in range(rows):
-                place = ((row // group) * heads + head * group + row % group) * row_bytes
-                scale(o_at + row * row_bytes, out + place, 1.0 / sums[row])
+    return attend_part
+
+
+@cache
+def kernel(dim: int) -> Callable:
+    """Return the compiled ``attend(q, k, v, out, table, m, heads, kv_heads, length, block_size, pool_tokens)``.
+
+    Its arguments are those of ``partial``; ``out`` is the whole result.
+    """
+    attend_part, scale = partial(dim), tiles.scale(dim)
+
+    @njit(types.void(*[types.int64] * 4, types.int32[::1], *[types.int64] * 6), nogil=True)
+    def attend(q, k, v, out, table, m, heads, kv_heads, length, block_size, pool_tokens):
+        stats = np.empty((m * heads, 2), np.float32)
+        at = stats.ctypes.data
+        for head in range(kv_heads):
+            attend_part(
+                q, k, v, out, at, table, m, heads, kv_heads, length, block_size, pool_tokens, head, 0, length
+            )
+        for row in range(m * heads):
+            place = out + row * dim * tiles.FLOAT
+            scale(place, place, 1.0 / stats[row, 1])
 
     return attend

@@ -163,7 +163,7 @@ def values(dim: int, rows: int):
 
 @intrinsic
 def softmax(typing, row, count):
-    """Replace ``count`` scores by exp(score - largest score) in place and return their sum as float64.
+    """Replace ``count`` scores by exp(score - largest) in place; return the largest, and their sum, as float64.
 
     ``count`` is a multiple of ``lanes()``. What must not count is -inf, and becomes 0.
     """
@@ -176,16 +176,20 @@ def softmax(typing, row, count):
         with cgutils.for_range_slice(builder, simd.i64(0), end, step, inc=True) as (i, _):
             x, best = _load(builder, builder.add(row, i), 0), builder.load(largest)
             builder.store(builder.select(builder.fcmp_ordered(">", x, best), x, best), largest)
-        top = simd.splat(builder, _largest_lane(builder, builder.load(largest)), lanes())
+        top = _largest_lane(builder, builder.load(largest))
+        tops = simd.splat(builder, top, lanes())
         total = cgutils.alloca_once_value(builder, simd.constant(_vector(), 0.0))
         with cgutils.for_range_slice(builder, simd.i64(0), end, step, inc=True) as (i, _):
             address = builder.add(row, i)
-            weight = exp(builder, builder.fsub(_load(builder, address, 0), top))
+            weight = exp(builder, builder.fsub(_load(builder, address, 0), tops))
             simd.store(builder, weight, address, FLOAT)
             builder.store(builder.fadd(builder.load(total), weight), total)
-        return builder.fpext(simd.reduce_add(builder, builder.load(total)), simd.f64)
+        sum_ = simd.reduce_add(builder, builder.load(total))
+        return context.make_tuple(
+            builder, signature.return_type, [builder.fpext(x, simd.f64) for x in (top, sum_)]
+        )
 
-    return types.float64(types.int64, types.int64), codegen
+    return types.UniTuple(types.float64, 2)(types.int64, types.int64), codegen
 
 
 def _load(builder, base, place: int):
