@@ -9,7 +9,7 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 from lessons.kernels import simd
-from lessons.kernels.packed import codes, vectors
+from lessons.kernels.packed import codes
 from lessons.kernels.packed.formats import BLOCK, TILE, Format, find
 
 HALF = BLOCK // 2

@@ -137,10 +137,9 @@ def _quantise_block(offset: int, unit: float):
 def prepare(format: str):
     """Return the compiled ``prepare(x, prepared, rows, inputs)`` over addresses: float32 x to what ``tile`` reads."""
     kind = find(format)
-    if kind.book:
-        quantise = _quantise_block(128, 1 / MOST)
-    else:
-        quantise = _quantise_block(0 if kind.minimum else kind.centre, 1.0)
+    # A code book of 127ths is stored as bytes counted from -128.
+    offset, unit = (128, 1 / MOST) if kind.book else (0 if kind.minimum else kind.centre, 1.0)
+    quantise = _quantise_block(offset, unit)
 
     @njit(types.void(word, word, word, word), nogil=True)
     def run(x, prepared, rows, inputs):

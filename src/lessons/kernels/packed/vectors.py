@@ -14,6 +14,10 @@ from lessons.kernels import simd
 from lessons.kernels.packed.formats import TILE, Format
 
 FLOAT = 4  # bytes
+CACHE_LINE = 64
+# Bytes ahead of the loop that memory is asked for. The processor's own prefetcher stops at the end of a page, and
+# the instructions of one block fill the window in which it could look ahead by itself.
+AHEAD = 4096
 
 
 @contextmanager
@@ -93,6 +97,8 @@ def tile(add_block: Callable, format: Format, rows: int, lanes: int, record: int
             with cgutils.for_range(builder, blocks, intp=simd.i64) as block:
                 w = builder.add(weights, times(builder, block.index, format.block_bytes))
                 x = builder.add(prepared, times(builder, block.index, record))
+                for line in range(0, format.block_bytes, CACHE_LINE):
+                    simd.prefetch(builder, simd.offset(builder, w, AHEAD + line))
                 with loop(builder, parts) as part:
                     words = builder.add(w, times(builder, part, 4 * lanes))
                     scales = builder.add(w, times(builder, part, 2 * lanes))
