@@ -44,7 +44,7 @@ def linear(
         [rows, outputs] float32, an array or tensor as x is.
 
     Raises:
-        ValueError: for shapes, dtypes or an arithmetic that do not fit.
+        ValueError: for shapes, dtypes, a device or an arithmetic that do not fit.
 
     Source:
         The int8 arithmetic is ggml's (github.com/ggml-org/ggml, ggml_vec_dot_q4_1_q8_1). A row as a lane, four
@@ -106,6 +106,9 @@ def unpack(packed: Packed) -> np.ndarray:
 
 
 def _check_floats(name: str, array: Any) -> None:
-    contiguous = array.flags.c_contiguous if isinstance(array, np.ndarray) else array.is_contiguous()
+    is_array = isinstance(array, np.ndarray)
+    contiguous = array.flags.c_contiguous if is_array else array.is_contiguous()
     if str(array.dtype) not in ("float32", "torch.float32") or not contiguous:
         raise ValueError(f"{name} must be contiguous float32, got {array.dtype}")
+    if not is_array and array.device.type != "cpu":
+        raise ValueError(f"{name} must be in the CPU's memory, got device {array.device}")
