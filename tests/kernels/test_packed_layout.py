@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lessons.kernels.packed import Packed, expand, pack, reference, unpack
+from lessons.kernels.packed import Packed, cpu, expand, pack, reference, unpack
 from lessons.kernels.packed.formats import FORMATS, NF4_BOOK
 
 BITS = {"Q4_1": 5, "Q4_0": 4.5, "NF4": 4.5, "Q8_0": 8.5}
@@ -63,6 +63,12 @@ def test_some_tiles_are_the_same_rows():
     out = np.zeros((32, 64), np.float32)
     assert expand(packed, 1, 3, out=out) is out
     np.testing.assert_array_equal(out, unpack(packed)[16:48])
+
+
+def test_threads_share_the_tiles():
+    packed = pack(*draw("Q8_0", 25, 30, 0), format="Q8_0")
+    assert (packed.nbytes * 22) // 25 > cpu.PARALLEL_BYTES
+    np.testing.assert_array_equal(expand(packed, 2, 24, threads=3), reference.dequantize(packed)[32:384])
 
 
 def bad(format="Q4_0", rows=16, columns=32, code=1, scale=1.0, scales_shape=None, minima=False):

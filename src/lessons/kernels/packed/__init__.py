@@ -47,8 +47,8 @@ def linear(
         ValueError: for shapes, dtypes, a device or an arithmetic that do not fit.
 
     Source:
-        The int8 arithmetic is ggml's (github.com/ggml-org/ggml, ggml_vec_dot_q4_1_q8_1). A row as a lane, four
-        columns as the bytes of a word: Intel's own description of VNNI, the instruction VPDPBUSD.
+        The int8 arithmetic is ggml's (github.com/ggml-org/ggml, ggml_vec_dot_q4_1_q8_1). Its instruction where the
+        processor has it: VPDPBUSD, Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2.
     """
     from lessons.kernels.packed import cpu
 
@@ -72,7 +72,12 @@ def linear(
 
 
 def expand(
-    packed: Packed, first: int = 0, last: int | None = None, *, out: np.ndarray | None = None
+    packed: Packed,
+    first: int = 0,
+    last: int | None = None,
+    *,
+    out: np.ndarray | None = None,
+    threads: int | None = None,
 ) -> np.ndarray:
     """Return the weights as float32 [rows, columns], or those of some tiles of 16 rows.
 
@@ -80,6 +85,7 @@ def expand(
         packed: the weights.
         first, last: the first tile and the one after the last; all when left out.
         out: [16 * (last - first), columns] float32, contiguous; made when None.
+        threads: CPU threads; Numba's current number when None.
 
     Raises:
         ValueError: when the tiles do not exist or ``out`` does not fit.
@@ -96,7 +102,7 @@ def expand(
     if out.shape != shape:
         raise ValueError(f"out is {list(out.shape)}; it must be {list(shape)}")
     _check_floats("out", out)
-    cpu.expand(packed, out, first, last)
+    cpu.expand(packed, out, first, last, threads)
     return out
 
 

@@ -18,18 +18,22 @@ def column(format: Format, step: int) -> int:
     return step if format.bits == 8 else step % 2 * 16 + step // 2
 
 
+def _looks_up(format: Format, isa: Isa) -> bool:
+    """Tell whether codes become floats by a table: with AVX-512 it is faster than a conversion."""
+    return format.book is not None or (format.bits == 4 and isa is AVX512)
+
+
 def float_unit(format: Format, isa: Isa) -> float:
-    """Return what ``floats`` must be multiplied by: a power of two, to be taken with the scale."""
-    return 1.0 if format.book or (format.bits == 4 and isa is AVX512) else 2.0 ** (format.bits - 32)
+    """Return what the values of ``float_steps`` are in units of: a power of two, to be taken with the scale."""
+    return 1.0 if _looks_up(format, isa) else 2.0 ** (format.bits - 32)
 
 
 def float_steps(builder, word, format: Format, isa: Isa):
     """Yield (step, float32 values) for each code of a vector of words, counted from the middle code."""
     kind = word.type
     number = lambda value: ir.Constant(kind, [value] * kind.count)  # noqa: E731
-    floats = simd.vector(simd.f32, kind.count)
-    book = format.book or tuple(float(code - format.centre) for code in range(16))
-    if format.book or (format.bits == 4 and isa is AVX512):
+    if _looks_up(format, isa):
+        book = format.book or tuple(float(code - format.centre) for code in range(16))
         for step in range(8):
             yield step, look_up(builder, builder.lshr(word, number(4 * step)), book, isa)
         return
@@ -38,8 +42,8 @@ def float_steps(builder, word, format: Format, isa: Isa):
     bits = format.bits
     signed = builder.xor(word, number(format.centre * ((2**32 - 1) // (2**bits - 1))))
     for step in range(32 // bits):
-        top = builder.shl(signed, number(32 - bits * (step + 1)))
-        yield step, builder.sitofp(builder.and_(top, number(-1 << (32 - bits))), floats)
+        top = builder.and_(builder.shl(signed, number(32 - bits * (step + 1))), number(-1 << (32 - bits)))
+        yield step, builder.sitofp(top, simd.vector(simd.f32, kind.count))
 
 
 def look_up(builder, code, book: Sequence[float], isa: Isa = PLAIN):

@@ -99,9 +99,28 @@ def linear(x: Any, packed: Packed, out: Any, arithmetic: str, threads: int | Non
         run(packed.address, at, _address(out), tiles, inputs, threads)
 
 
-def expand(packed: Packed, out: Any, first: int, last: int) -> None:
+@cache
+def _parallel_expand(format: str) -> Callable:
+    run = dequantize.span(format)
+
+    @njit(types.void(*[word] * 6), nogil=True, parallel=True)
+    def parallel(w, out, first, last, columns, threads):
+        for t in prange(threads):
+            me, tiles = np.int64(t), last - first
+            mine, end = me * tiles // threads, (me + 1) * tiles // threads
+            run(w, out + mine * TILE * columns * 4, first + mine, first + end, columns)
+
+    return parallel
+
+
+def expand(packed: Packed, out: Any, first: int, last: int, threads: int | None) -> None:
     """Write the tiles from ``first`` to before ``last`` as float32 rows into ``out``."""
-    dequantize.span(packed.format)(packed.address, _address(out), first, last, packed.columns)
+    threads = threads or get_num_threads()
+    if threads == 1 or (last - first) * packed.data[0].nbytes < PARALLEL_BYTES:
+        dequantize.span(packed.format)(packed.address, _address(out), first, last, packed.columns)
+    else:
+        run = _parallel_expand(packed.format)
+        run(packed.address, _address(out), first, last, packed.columns, threads)
 
 
 def _address(array: Any) -> int:

@@ -21,7 +21,7 @@ from lessons.kernels.packed.isa import AVX2, AVX512, PLAIN, choose
 
 ISAS = (AVX512, AVX2, PLAIN)
 FLOAT = 4  # bytes
-CHAINS = 4  # sums in flight: a multiply-add takes four cycles
+CHAINS = 4  # sums in flight that hide how long a multiply-add takes: about four cycles
 
 word = types.int64
 
@@ -44,7 +44,7 @@ def tile(format: str, rows: int, isa: str | None = None):
         isa: the name of one of ``ISAS``; the target's best when None.
     """
     kind, path = find(format), choose(ISAS, isa)
-    chains = {1: CHAINS, 2: 2}.get(rows, 1)
+    chains = 1 << max(0, (CHAINS // rows).bit_length() - 1)  # for each row; a power of two
 
     def add_block(builder, words, scales, prepared, totals):
         floats = simd.vector(simd.f32, path.lanes)

@@ -15,8 +15,8 @@ from lessons.kernels.packed.formats import TILE, Format
 
 FLOAT = 4  # bytes
 CACHE_LINE = 64
-# Bytes ahead of the loop that memory is asked for. The processor's own prefetcher stops at the end of a page, and
-# the instructions of one block fill the window in which it could look ahead by itself.
+# Bytes ahead of the loop that memory is asked for. The processor's own prefetchers do not look past the end of a
+# page, and the many instructions of a block leave its window no room to run ahead itself.
 AHEAD = 4096
 
 
