@@ -10,8 +10,7 @@ from lessons.units import Quantity
 PEAKS = {
     "cpu.bandwidth.read.l3.1": Quantity(50e9, "B/s"),
     "cpu.bandwidth.read.dram.1": Quantity(20e9, "B/s"),
-    "cpu.bandwidth.read.dram.2": Quantity(40e9, "B/s"),
-    "cpu.matmul.float32.2": Quantity(200e9, "FLOP/s"),
+    "cpu.matmul.float32.1": Quantity(100e9, "FLOP/s"),
 }
 PASSPORT = Passport({"cores": 2, "caches": []}, "made up", "2026-01-01", {}, PEAKS)
 
@@ -28,8 +27,8 @@ def test_generation_predicts_a_flat_and_a_rising_line():
     data = x.generation.predict(PASSPORT).data
     assert len(set(data["cached"])) == 1
     assert data["uncached"] == sorted(data["uncached"])
-    # 134.5 million weights of 4 bytes at 40 GB/s.
-    assert data["cached"][0] == pytest.approx(0.01345, rel=0.01)
+    # 134.5 million weights of 4 bytes at 20 GB/s.
+    assert data["cached"][0] == pytest.approx(0.0269, rel=0.01)
 
 
 @pytest.mark.parametrize(("measured", "words"), [(5, "smaller than"), (10, "foresaw"), (20, "larger than")])
@@ -46,6 +45,8 @@ def test_waste_is_near_its_closed_form_and_the_published_shares():
         assert abs(result.data["usage"][policy]["used"] - published) < 0.06
     text = x.waste.explain(prediction, result)
     assert text.count("\n| ") == 4 and "20.4 %" in text
+    paged = result.data["usage"]["paged"]
+    assert f"{paged['preempted']} times" in text and 0 < paged["preempted"] < paged["recomputed"]
 
 
 def test_runs_have_the_length_asked_for():

@@ -31,6 +31,7 @@ class Usage:
         free: belong to nobody, because no waiting request fits there.
         batch: running requests, on average.
         preempted: how often a running request was thrown out to be computed again.
+        recomputed: tokens that those requests had stored, which is what has to be computed again.
     """
 
     used: float
@@ -40,6 +41,7 @@ class Usage:
     free: float
     batch: float
     preempted: int = 0
+    recomputed: int = 0
 
 
 @dataclass
@@ -100,7 +102,8 @@ def page(requests: Sequence[tuple[int, int]], block_size: int = 16, slots: int =
     """Run the requests with paging: a block at a time, wherever one is free.
 
     Where no block is left, the newest request is preempted: it gives all its blocks back and goes to the head of
-    the queue, to compute its tokens again.
+    the queue, to compute its tokens again. That takes no time here: a step is a step, however many tokens are
+    computed in it.
 
     Args:
         requests: (prompt, output) lengths in tokens.
@@ -120,7 +123,7 @@ def page(requests: Sequence[tuple[int, int]], block_size: int = 16, slots: int =
     waiting = deque(_Running(p, o) for p, o in requests)
     running: list[_Running] = []
     tally = _Tally(slots)
-    preempted = 0
+    preempted = recomputed = 0
 
     def taken() -> int:
         return sum(blocks(r.stored, block_size) for r in running)
@@ -138,9 +141,10 @@ def page(requests: Sequence[tuple[int, int]], block_size: int = 16, slots: int =
         tally.add(running, internal=internal, rounding=0, blocks_taken=taken() * block_size)
         _finished(running)
         while taken() > total:
+            recomputed += running[-1].stored
             waiting.appendleft(running.pop())
             preempted += 1
-    return tally.usage(preempted)
+    return tally.usage(preempted, recomputed)
 
 
 def _finished(running: list[_Running]) -> list[_Running]:
@@ -173,7 +177,7 @@ class _Tally:
         self.internal += internal
         self.rounding += rounding
 
-    def usage(self, preempted: int = 0) -> Usage:
+    def usage(self, preempted: int = 0, recomputed: int = 0) -> Usage:
         if not self.steps:
             raise ValueError(f"no request ever waited for the {self.slots} slots; give more requests")
         whole = self.slots * self.steps
@@ -181,4 +185,6 @@ class _Tally:
             x / whole for x in (self.used, self.reserved, self.internal, self.rounding)
         )
         free = 1 - used - reserved - internal - rounding
-        return Usage(used, reserved, internal, rounding, free, self.requests / self.steps, preempted)
+        return Usage(
+            used, reserved, internal, rounding, free, self.requests / self.steps, preempted, recomputed
+        )

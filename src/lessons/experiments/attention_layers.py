@@ -6,12 +6,12 @@ A single layer would stay in the caches between two measurements. A model reads 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager
 
 import numpy as np
 import torch
 
 from lessons import measure
+from lessons.experiments.threads import one_thread
 from lessons.kernels import attention
 from lessons.llm.attention import causal
 from lessons.llm.block_pool import BLOCK_SIZE
@@ -84,14 +84,3 @@ class AttentionLayers:
         at = np.array(table, np.int32)
         ours = attention.paged_decode(self.q, self.k_pool[0], self.v_pool[0], at, self.tokens)
         return (ours - attention.decode(self.q, self.k[0], self.v[0], self.tokens)).abs().max().item()
-
-
-@contextmanager
-def one_thread():
-    """Keep torch on one thread inside the block."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -10,8 +10,9 @@ from typing import Any
 from lessons.experiments.base import Experiment, Outcome
 from lessons.experiments.kv_paging import Indirection, PagedOnDevice
 from lessons.experiments.kv_waste import Waste
+from lessons.experiments.threads import one_thread
 from lessons.formulas import kv_cache, paging
-from lessons.measure import time
+from lessons.measure import median_interval, time
 from lessons.passport import Passport
 from lessons.units import Quantity, format_bytes, format_value
 
@@ -69,9 +70,9 @@ class BytesPerToken(Experiment):
             "the formula does not know."
         )
         return text + (
-            f" A full context of {context:,} tokens keeps **{format_bytes(per_token * context)}**. "
-            f"{prediction.data['group']} query heads share each key and value; without that the cache would be as "
-            "many times larger."
+            f" A full context of {context:,} tokens keeps **{format_bytes(per_token * context)}**. Each key and "
+            f"value serves {prediction.data['group']} query heads; if every head had its own, the cache would be "
+            f"{prediction.data['group']} times as large."
         )
 
 
@@ -81,21 +82,24 @@ class Generation(Experiment):
     id = "kv_cache.generation"
     title = "time of a token without a cache, over that with one"
     unit = "1"
-    question = "After 256 tokens, how many times longer does the next token take without a KV cache?"
+    question = (
+        "After 256 tokens, how many times longer does one core take for the next one without a KV cache?"
+    )
     lengths = (32, 64, 128, 256)
 
     def predict(self, passport: Passport) -> Outcome:
         c = _config()
         body = c.layers * c.hidden * (2 * (c.heads + c.kv_heads) * c.head_dim + 3 * c.ffn)
         head = c.vocab * c.hidden
-        reading = (body + head) * FLOAT / passport.bandwidth("read", "dram", None).value
-        rate = passport.matmul("float32", None).value
+        reading = (body + head) * FLOAT / passport.bandwidth("read", "dram").value
+        rate = passport.matmul("float32").value
         seconds = [max(reading, 2 * (body * n + head) / rate) for n in self.lengths]
         return Outcome(
             Quantity(seconds[-1] / reading, "1"),
             {"lengths": self.lengths, "cached": [reading] * len(seconds), "uncached": seconds},
         )
 
+    @one_thread()
     def run(self, progress: Progress = SILENT) -> Outcome:
         import torch
 
@@ -200,6 +204,7 @@ class Sharing(Experiment):
         computed = sum(lengths) - (len(lengths) - 1) * shared
         return Outcome(Quantity(sum(lengths) / computed, "1"), {"all": sum(lengths), "computed": computed})
 
+    @one_thread()
     def run(self, progress: Progress = SILENT) -> Outcome:
         import torch
 
@@ -222,8 +227,10 @@ class Sharing(Experiment):
             return perf_counter() - began, computed, caches, logits, pool
 
         rounds = []
-        for i in range(2):
-            progress(f"round {i + 1} of 2")
+        progress("warm-up")
+        serve(True)
+        for i in range(3):
+            progress(f"round {i + 1} of 3")
             alone, together = serve(False), serve(True)
             rounds.append(alone[0] / together[0])
         error = max((a - b).abs().max().item() for a, b in zip(alone[3], together[3]))
@@ -242,9 +249,8 @@ class Sharing(Experiment):
                 llm.model.forward(torch.tensor([token]), sample, last_only=True)
         written = before - pool.available
         whole = 4 * paging.blocks(samples[0].length, pool.block_size)
-        rounds.sort()
         return Outcome(
-            Quantity(sum(rounds) / 2, "1", rounds[0], rounds[1], 2),
+            median_interval(rounds, "1"),
             {
                 "computed": together[1],
                 "blocks": blocks,

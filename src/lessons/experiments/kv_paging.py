@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lessons.experiments.base import Experiment, Outcome, Unavailable
+from lessons.experiments.threads import one_thread
 from lessons.formulas import kv_cache
 from lessons.measure import time
 from lessons.passport import Passport
@@ -33,6 +34,7 @@ class Indirection(Experiment):
         # The same bytes and the same arithmetic; a block table is one number for each block of 16 tokens.
         return Outcome(Quantity(1.0, "1"), {"seconds": seconds, "bytes": bytes_read})
 
+    @one_thread()
     def run(self, progress: Progress = SILENT) -> Outcome:
         from lessons.experiments.attention_layers import AttentionLayers
         from lessons.experiments.placement import aged, in_runs, mean_run

@@ -14,6 +14,7 @@ SILENT: Progress = lambda message: None  # noqa: E731
 
 # What the paper printed, as shares of the memory: kwon2023pagedattention, Figure 2.
 PUBLISHED = {"max": 0.204, "pow2": 0.268, "oracle": 0.382, "paged": 0.963}
+NAMES = {"max": "longest", "pow2": "power of two", "oracle": "exact", "paged": "paging"}
 
 
 class Waste(Experiment):
@@ -57,23 +58,27 @@ class Waste(Experiment):
             waste.append((paged["reserved"] + paged["internal"]) / (1 - paged["free"]))
             if size == 16:
                 usage["paged"] = paged
-        return Outcome(Quantity(usage["paged"]["used"], "%"), {"usage": usage, "waste": waste})
+        lengths = {"requests": len(mix), "tokens": sum(prompt + output for prompt, output in mix)}
+        return Outcome(Quantity(usage["paged"]["used"], "%"), {"usage": usage, "waste": waste, **lengths})
 
     def draw(self, prediction: Outcome, result: Outcome, figure) -> None:
         from lessons import figures
+        from lessons.figures.style import BACKGROUND
 
         left, right = figure.axes
-        names = {"max": "longest", "pow2": "power\nof two", "oracle": "exact\n(oracle)", "paged": "paged"}
-        bottom = [0.0] * len(names)
+        bottom = [0.0] * len(NAMES)
         parts = {"used": "blue", "reserved": "sky", "internal": "orange", "rounding": "purple", "free": None}
         for part, colour in parts.items():
-            heights = [result.data["usage"][policy][part] for policy in names]
+            heights = [result.data["usage"][policy][part] for policy in NAMES]
             style = {"color": figures.COLOURS[colour]} if colour else {"fill": False, "linewidth": 0.6}
-            left.bar(range(len(names)), heights, bottom=bottom, width=0.6, label=part, **style)
+            left.bar(range(len(NAMES)), heights, bottom=bottom, width=0.6, label=part, **style)
             bottom = [b + h for b, h in zip(bottom, heights)]
-        published = [PUBLISHED[policy] for policy in names]
-        figures.recorded(left, range(len(names)), published, label="used, published", linestyle="none")
-        left.set_xticks(range(len(names)), names.values())
+        published = [PUBLISHED[policy] for policy in NAMES]
+        figures.recorded(
+            left, range(len(NAMES)), published, label="used, published",
+            linestyle="none", color=figures.COLOURS["vermilion"], mfc=BACKGROUND, ms=7, zorder=5,
+        )  # fmt: skip
+        left.set_xticks(range(len(NAMES)), [name.replace(" of ", "\nof ") for name in NAMES.values()])
         left.set_ylim(0, 1)
         left.set_ylabel("share of the cache memory")
         left.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3, fontsize=8)
@@ -98,29 +103,41 @@ class Waste(Experiment):
     def explain(self, prediction: Outcome, result: Outcome) -> str:
         usage = result.data["usage"]
         reasons = {
-            "max": "nothing but the mean length of a running request over the longest one, so the gap is a "
-            "difference of the two mixes of lengths: we assumed their spread",
-            "pow2": "the paper's baseline guesses from the same lengths; its gap to ours is again the mix, and "
-            "the part lost to the allocator's rounding moves with it",
+            "max": "nothing counts but the mean length of a running request over the longest one. The gap is a "
+            "difference of the two mixes of lengths, whose spread we assumed",
+            "pow2": "the paper's baseline guesses from the same lengths. The gap is again the mix, and the part "
+            "lost to the allocator's rounding moves with it",
             "oracle": "nothing is reserved in vain here, and yet most is lost: the buddy allocator rounds up, and "
             "tokens that will come later stand empty until then",
-            "paged": "the paper's share was taken from a running server, in which requests come and go; in ours "
+            "paged": "the paper's share was taken from a running server, in which requests come and go. In ours "
             "somebody always waits",
         }
         rows = [
-            f"| {policy} | {100 * usage[policy]['used']:.1f} % | {100 * PUBLISHED[policy]:.1f} % | "
-            f"{100 * (usage[policy]['used'] - PUBLISHED[policy]):+.1f} | {usage[policy]['batch']:.1f} | {reason} |"
-            for policy, reason in reasons.items()
+            f"| {NAMES[policy]} | {100 * usage[policy]['used']:.1f} % | {100 * PUBLISHED[policy]:.1f} % | "
+            f"{100 * (usage[policy]['used'] - PUBLISHED[policy]):+.1f} | {usage[policy]['batch']:.1f} |"
+            for policy in reasons
         ]
-        gain = usage["paged"]["batch"] / usage["oracle"]["batch"]
+        paged = usage["paged"]
         return "\n".join(
             [
-                "| policy | used here | published | points apart | requests at once | why they differ |",
-                "|---|---:|---:|---:|---:|---|",
+                "| reservation | used here | published | points apart | requests at once |",
+                "|---|---:|---:|---:|---:|",
                 *rows,
                 "",
-                f"Paging runs **{gain:.1f} times** as many requests at once as the oracle, in the same memory. "
-                "That, and not a faster kernel, is where the throughput comes from. Half a block a sequence is "
-                "lost, and no more: the right panel's line has no other term in it.",
+                "Why they differ from the published ones:",
+                "",
+                *(f"- **{NAMES[policy]}**: {reason}." for policy, reason in reasons.items()),
+                "",
+                f"Paging runs **{paged['batch'] / usage['oracle']['batch']:.1f} times** as many requests at once as "
+                "the exact reservation, in the same memory. That, and not a faster kernel, is where the throughput "
+                "comes from. Half a block a sequence is lost, and no more: the right panel's line has no other term "
+                "in it.",
+                "",
+                "That gain has a price which this simulation does not charge. It lets a request in as soon as its "
+                f"prompt fits, so the memory runs out again and again: {paged['preempted']} times, for "
+                f"{result.data['requests']} requests, the newest one was thrown out and had to come back later. In "
+                f"all {paged['recomputed']:,} tokens were lost that way, where all requests together are "
+                f"{result.data['tokens']:,} tokens long. To compute them again takes no time here. A real service "
+                "pays for it.",
             ]
         )

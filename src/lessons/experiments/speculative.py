@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from functools import cache, partial
 from itertools import pairwise
 from time import perf_counter
 from typing import Any
 
 from lessons.experiments.base import Experiment, Outcome, Unavailable
+from lessons.experiments.threads import one_thread
 from lessons.formulas.roofline import Work, time_bound
 from lessons.formulas.speculative import expected_tokens
 from lessons.measure.stats import median, median_interval
@@ -18,22 +18,6 @@ ROWS = list(range(1, 13))
 DRAFT = 7
 WEIGHTS = 134.5e6
 PUBLISHED = 0.75  # acceptance of T5-small on EnDe, greedy, table 2 of leviathan2023speculative
-
-
-@contextmanager
-def one_thread():
-    """Keep torch and Numba on one thread inside the block, so that both kernels compare with one core's roofline."""
-    import numba
-    import torch
-
-    before = torch.get_num_threads(), numba.get_num_threads()
-    torch.set_num_threads(1)
-    numba.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before[0])
-        numba.set_num_threads(before[1])
 
 
 @cache

@@ -36,6 +36,7 @@ def _settings() -> dict[Any, Any]:
         **dict.fromkeys(foreground, FOREGROUND),
         "axes.facecolor": "none",
         "axes.grid": True,
+        "axes.axisbelow": True,  # a grid over bars looks like part of the bars
         "axes.grid.which": "major",
         "axes.prop_cycle": cycler(color=list(COLOURS.values())),
         "axes.spines.right": False,
