@@ -1,4 +1,9 @@
-"""Greedy generation of 64 tokens, against transformers with the same float32 weights and threads."""
+"""Greedy generation of 64 tokens, against transformers with the same weights and threads, both in float32 arithmetic.
+
+transformers keeps the weights as float32. Ours stay in the file's 4 and 8 bits and become the same float32 numbers
+in registers, so that a token reads a fifth of the bytes; activations, products and sums are float32 on both sides.
+``ratio_expanded`` is ours with the weights kept as float32, as transformers keeps them.
+"""
 
 from __future__ import annotations
 
@@ -70,12 +75,15 @@ def measure_once() -> common.Record:
     """Compare whole generations, the short prompt's prefill included on both sides."""
     torch.set_num_threads(THREADS)
     numba.set_num_threads(THREADS)
-    llm = load("float32")
-    peer = peer_model(llm)
+    llm, expanded = load("packed"), load("float32")
+    peer = peer_model(expanded)
     ids = torch.tensor([llm.tokenizer.encode(PROMPT)])
 
     def ours() -> tuple[int, ...]:
         return generate(llm, PROMPT, TOKENS).token_ids
+
+    def ours_expanded() -> tuple[int, ...]:
+        return generate(expanded, PROMPT, TOKENS).token_ids
 
     @torch.inference_mode()
     def theirs() -> list[int]:
@@ -85,11 +93,18 @@ def measure_once() -> common.Record:
         return whole[0, ids.shape[1] :].tolist()
 
     written = list(ours())
-    if written != theirs():
-        raise SystemExit("the two models wrote different tokens, so their speeds cannot be compared")
+    if not written == list(ours_expanded()) == theirs():
+        raise SystemExit("the models wrote different tokens, so their speeds cannot be compared")
     if len(written) != TOKENS:
         raise SystemExit(f"the answer ended after {len(written)} of {TOKENS} tokens; choose another prompt")
-    return common.record(compare(ours, theirs, rounds=6, warmup=0), TOKENS, "tokens/s", THREADS)
+    same_bytes = compare(ours_expanded, theirs, rounds=6, warmup=0)
+    return common.record(
+        compare(ours, theirs, rounds=6, warmup=0),
+        TOKENS,
+        "tokens/s",
+        THREADS,
+        ratio_expanded=same_bytes.ratio.value,
+    )
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ def test_generate_prints_json():
         (["generate", ""], "the prompt is empty"),
         (["generate", "x", "--max-tokens", "0"], "max_tokens is 0"),
         (["generate", "x", "--temperature", "-1"], "temperature is -1.0"),
-        (["generate", "x", "--dtype", "int3"], "dtype is 'int3'"),
+        (["generate", "x", "--weights", "int3"], "weights is 'int3'"),
         (["generate", "x", "--max-tokens", "9000"], "context of 8192"),
     ],
 )

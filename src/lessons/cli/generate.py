@@ -21,7 +21,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the draws (0)")
     parser.add_argument("--stop", action="append", default=[], metavar="TEXT", help="end before this text")
     parser.add_argument("--chat", action="store_true", help="put the prompt as a user's message")
-    parser.add_argument("--dtype", default="float32", help="of the weights: float32 or bfloat16 (float32)")
+    parser.add_argument("--weights", default="float32", help="float32, bfloat16 or packed (float32)")
+    parser.add_argument(
+        "--activations", default="float32", help="float32, or int8 with packed weights (float32)"
+    )
     parser.add_argument("--device", default="cpu", help="cpu or cuda (cpu)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -31,7 +34,7 @@ def run(args: argparse.Namespace) -> None:
     from lessons.llm.load import load
 
     check_request(args.prompt, args.max_tokens, args.temperature, args.top_k, args.top_p)
-    llm = load(args.dtype, args.device)
+    llm = load(args.weights, args.device, activations=args.activations)
     prompt = args.prompt
     if args.chat:
         prompt = llm.tokenizer.chat([{"role": "user", "content": prompt}])

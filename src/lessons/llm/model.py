@@ -22,13 +22,14 @@ import numpy as np
 import torch
 from torch.nn.functional import silu
 
+from lessons.kernels.packed import pack
 from lessons.kernels.rms_norm import rms_norm
 from lessons.llm.cache import KVCache
 from lessons.llm.compiled import CompiledPass
 from lessons.llm.config import ModelConfig
 from lessons.llm.gguf import GGUF
-from lessons.llm.linear import linear
-from lessons.llm.quant import read_tensor
+from lessons.llm.linear import PackedMatrix, Weights, linear, lookup
+from lessons.llm.quant import BLOCK, codes, read_tensor
 
 
 @dataclass(frozen=True)
@@ -44,11 +45,11 @@ class Layer:
     """
 
     attn_norm: torch.Tensor
-    qkv: torch.Tensor
-    o: torch.Tensor
+    qkv: Weights
+    o: Weights
     ffn_norm: torch.Tensor
-    gate_up: torch.Tensor
-    down: torch.Tensor
+    gate_up: Weights
+    down: Weights
 
 
 class Llama:
@@ -79,13 +80,16 @@ class Llama:
         dtype: torch.dtype = torch.float32,
         device: str | torch.device = "cpu",
         through: Callable[[np.ndarray], np.ndarray] | None = None,
+        arithmetic: str | None = None,
         compiled: bool = True,
     ) -> None:
         self.config = config = ModelConfig.from_gguf(file.metadata)
         self.device = torch.device(device)
         self.dtype = dtype
 
-        def matrix(*names: str) -> torch.Tensor:
+        def matrix(*names: str) -> Weights:
+            if arithmetic is not None:
+                return packed_matrix(file, names, arithmetic)
             parts = [read_tensor(file, f"{name}.weight") for name in names]
             parts = [through(part) if through else part for part in parts]
             return torch.from_numpy(np.concatenate(parts) if len(parts) > 1 else parts[0]).to(device, dtype)
@@ -147,7 +151,7 @@ class Llama:
         starts = [cache.length for cache in caches]
         _extend_all(caches, counts)
 
-        x = self.embedding[torch.cat(list(tokens)).to(self.device)].float()
+        x = lookup(self.embedding, torch.cat(list(tokens)).to(self.device))
         wanted = [end - 1 for end in accumulate(counts)] if last_only else list(range(len(x)))
         if self._compiled is not None:
             # A few rows on the CPU: the lines below, as one compiled program.
@@ -186,6 +190,33 @@ class Llama:
 
     def _norm(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         return rms_norm(x, weight, self.config.norm_eps)
+
+
+def packed_matrix(file: GGUF, names: Sequence[str], arithmetic: str) -> PackedMatrix:
+    """Return matrices of the file, one under the other, in the blocks they are stored in.
+
+    Raises:
+        GGUFError: when the file has no such tensor.
+        ValueError: when the matrices are stored in different formats, or in none with blocks.
+    """
+    parts, types, columns = [], set(), 0
+    for name in names:
+        data, info = file.data(f"{name}.weight"), file.tensors[f"{name}.weight"]
+        parts.append(codes(data, info.type.name))
+        types.add(info.type.name)
+        columns = info.shape[-1]
+    if len(types) > 1:
+        raise ValueError(f"{', '.join(names)} are stored as {', '.join(sorted(types))}; one format is wanted")
+    q, scales, minima = zip(*parts)
+    return PackedMatrix(
+        pack(
+            np.concatenate(q).reshape(-1, columns),
+            np.concatenate(scales).reshape(-1, columns // BLOCK),
+            None if minima[0] is None else np.concatenate(minima).reshape(-1, columns // BLOCK),
+            format=types.pop(),
+        ),
+        arithmetic,
+    )
 
 
 def rotary_turns(config: ModelConfig) -> torch.Tensor:

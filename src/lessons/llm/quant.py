@@ -41,14 +41,39 @@ def dequantize(data: np.ndarray, type: str) -> np.ndarray:
         return data.view("<f4" if type == "F32" else "<f2").astype(np.float32)
     if type == "Q8_0":
         blocks = data.reshape(-1, 2 + BLOCK)
-        return (_half(blocks, 0) * blocks[:, 2:].view(np.int8)).ravel()
+        return (_scale(blocks, 0) * blocks[:, 2:].view(np.int8)).ravel()
     if type == "Q4_0":
         blocks = data.reshape(-1, 2 + BLOCK // 2)
-        return (_half(blocks, 0) * (_nibbles(blocks[:, 2:]) - np.float32(8))).ravel()
+        return (_scale(blocks, 0) * (_nibbles(blocks[:, 2:]) - np.float32(8))).ravel()
     if type == "Q4_1":
         blocks = data.reshape(-1, 4 + BLOCK // 2)
-        return (_half(blocks, 0) * _nibbles(blocks[:, 4:]) + _half(blocks, 2)).ravel()
+        return (_scale(blocks, 0) * _nibbles(blocks[:, 4:]) + _scale(blocks, 2)).ravel()
     raise ValueError(f"no block format {type!r}; known are F32, F16, Q8_0, Q4_0 and Q4_1")
+
+
+def codes(data: np.ndarray, type: str) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Take stored blocks apart, as ``lessons.kernels.packed.pack`` wants them.
+
+    Args:
+        data: uint8 [nbytes], whole blocks.
+        type: "Q8_0", "Q4_0" or "Q4_1".
+
+    Returns:
+        The codes [blocks, 32] (int8 for "Q8_0", else uint8), the scales float16 [blocks], and the minima float16
+        [blocks] or None.
+
+    Raises:
+        ValueError: for another type.
+    """
+    if type == "Q8_0":
+        blocks = data.reshape(-1, 2 + BLOCK)
+        return blocks[:, 2:].view(np.int8), _half(blocks, 0)[:, 0], None
+    if type not in ("Q4_0", "Q4_1"):
+        raise ValueError(f"{type} has no blocks of codes; Q4_0, Q4_1 and Q8_0 have")
+    start = 4 if type == "Q4_1" else 2
+    blocks = data.reshape(-1, start + BLOCK // 2)
+    nibbles = np.concatenate([blocks[:, start:] & 15, blocks[:, start:] >> 4], axis=1)
+    return nibbles, _half(blocks, 0)[:, 0], _half(blocks, 2)[:, 0] if type == "Q4_1" else None
 
 
 def quantize(weights: np.ndarray, type: str) -> np.ndarray:
@@ -100,8 +125,12 @@ def read_tensor(file: GGUF, name: str) -> np.ndarray:
 
 
 def _half(blocks: np.ndarray, at: int) -> np.ndarray:
-    """Return the float16 that starts at byte ``at`` of each block, as float32 [blocks, 1]."""
-    return np.ascontiguousarray(blocks[:, at : at + 2]).view("<f2").astype(np.float32)
+    """Return the float16 that starts at byte ``at`` of each block, [blocks, 1]."""
+    return np.ascontiguousarray(blocks[:, at : at + 2]).view("<f2")
+
+
+def _scale(blocks: np.ndarray, at: int) -> np.ndarray:
+    return _half(blocks, at).astype(np.float32)
 
 
 def _nibbles(packed: np.ndarray) -> np.ndarray:

@@ -124,7 +124,8 @@ def decode(
 
     Args:
         model: the target; only its ``forward`` is used.
-        cache: empty, with room for the tokens and ``max_tokens``. Refused guesses are rolled back from it.
+        cache: empty, or with the first of the tokens in it, but not with the last; with room for all of them and
+            ``max_tokens`` more. Refused guesses are rolled back from it.
         tokens: the prompt, at least one token.
         drafter: whose guesses are verified.
         max_tokens: the most tokens to write.
@@ -136,7 +137,7 @@ def decode(
     tokens = list(tokens)
     left = max_tokens
     draft = Draft()  # the prompt's own pass has nothing to verify
-    unseen = tokens
+    unseen = tokens[cache.length :]
     began = perf_counter()
     while left > 0:
         logits = model.forward(torch.tensor([*unseen, *draft.tokens]), cache, last_only=not draft.tokens)
