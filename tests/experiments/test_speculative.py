@@ -25,17 +25,37 @@ def test_tokens_are_predicted_by_the_published_acceptance():
 
 @pytest.mark.parametrize(("value", "words"), [(2, "fewer"), (3, "close"), (4, "more")])
 def test_tokens_explain_each_case(value, words):
-    result = Outcome(Quantity(value, "tokens"), {"acceptance": 0.7, "formula": 3})
-    assert words in x.tokens.explain(result, result)
+    result = Outcome(Quantity(value, "tokens", n=20), {"acceptance": 0.7, "formula": 3})
+    text = x.tokens.explain(result, result)
+    assert words in text and "borrows its acceptance, 0.75" in text
+    assert f"**{value / 4.5:.2f}**" in text  # seven guesses at half a step each, and one pass
+
+
+@pytest.mark.parametrize(
+    ("kept", "of", "low", "high"), [(0, 10, 0, 0.278), (5, 10, 0.237, 0.763), (81, 263, 0.255, 0.366)]
+)
+def test_the_interval_of_a_share_is_wilsons(kept, of, low, high):
+    # The last is the example of Newcombe, "Two-sided confidence intervals for the single proportion", 1998.
+    share = x.share_interval(kept, of)
+    assert (share.low, share.high) == pytest.approx(
+        (low, high), abs=1e-3
+    ) and share.low <= share.value <= share.high
 
 
 @pytest.mark.parametrize(("value", "words"), [(1.2, "cheap"), (4, "dear")])
 def test_verification_explains_each_case(value, words):
-    result = Outcome(Quantity(value, "1"))
-    assert words in x.verify_cost.explain(result, result)
+    for ninth, step in ((value * 2, "made for many rows"), (value, "no step")):
+        result = Outcome(Quantity(value, "1"), {"curve": [1] * 7 + [value, ninth]})
+        text = x.verify_cost.explain(result, result)
+        assert words in text and step in text
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(1.0, "No prompt lost"), (1.2, "lost on story")])
 def test_speed_up_explains_each_case(seconds, words):
     result = Outcome(Quantity(1, "1"), {"rows": [["story", "open", 1.0, seconds, 1.0]]})
-    assert words in x.speed_up.explain(result, result)
+    text = x.speed_up.explain(result, result)
+    assert (
+        words in text
+        and "borrowed acceptance, 0.75" in text
+        and "On the open prompts a pass wrote 1.0" in text
+    )
