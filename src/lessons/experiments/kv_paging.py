@@ -43,10 +43,10 @@ class Indirection(Experiment):
         results = []
         for run in self.runs:
             progress(f"runs of {run}")
-            results.append(layers.compare(in_runs(run, layers.blocks, self.pool_blocks)))
+            results.append(layers.compare(in_runs(run, layers.blocks, self.pool_blocks), rounds=12))
         progress("blocks where the pool puts them")
         tables = {load: aged(self.tokens, self.pool_blocks, load=load) for load in (0.5, 1.0)}
-        placed, full = (layers.compare(table) for table in tables.values())
+        placed, full = (layers.compare(table, rounds=12) for table in tables.values())
         time_over = [r.ratio.inverse(1.0, "1") for r in results]
         return Outcome(
             placed.ratio.inverse(1.0, "1"),
