@@ -6,6 +6,8 @@ a pass over several tokens then waits less for memory. The prompts' prefill is o
 
 from __future__ import annotations
 
+from time import perf_counter
+
 import common
 import numba
 import torch
@@ -15,7 +17,8 @@ from lessons.llm.drafters import Allowance, PromptLookup
 from lessons.llm.load import load
 from lessons.llm.sampling import SamplingParams
 from lessons.llm.speculative import DRAFT_LENGTH, Chance, decode
-from lessons.measure import compare, time
+from lessons.measure import compare
+from lessons.measure.stats import median
 
 THREADS = 1
 TOKENS = 96
@@ -35,7 +38,9 @@ def measure_once() -> common.Record:
             return sum(answer(llm, *s, PromptLookup(), 0) for s in started)
 
         def ours(started=started):
-            return sum(answer(llm, *s, Allowance(PromptLookup(), curve), DRAFT_LENGTH) for s in started)
+            return sum(
+                answer(llm, *s, Allowance(PromptLookup(), curve, start=1.5), DRAFT_LENGTH) for s in started
+            )
 
         written[kind] = plain()
         results[kind] = compare(ours, plain, rounds=8, warmup=1)
@@ -76,19 +81,20 @@ def answer(llm, tokens, cache, drafter, draft_length: int) -> int:
 
 
 def verification_curve(llm):
-    """Measure t(k)/t(1) of the engine, which tells the drafter what a guess costs."""
+    """Measure t(k)/t(1) of the engine, which tells the drafter what a guess costs.
+
+    The lengths take turns, as they do in decoding: whoever runs again and again finds more in the caches.
+    """
     cache = llm.new_cache(256)
     llm.model.forward(torch.arange(100, 228), cache, last_only=True)
-
-    def seconds(k: int) -> float:
-        def run() -> None:
+    seconds: dict[int, list[float]] = {k: [] for k in range(1, DRAFT_LENGTH + 2)}
+    for _ in range(21):
+        for k, samples in seconds.items():
+            began = perf_counter()
             llm.model.forward(torch.arange(300, 300 + k), cache)
+            samples.append(perf_counter() - began)
             cache.truncate(128)
-
-        return time(run, warmup=2, samples=15).median().value
-
-    costs = [seconds(k) for k in range(1, DRAFT_LENGTH + 2)]
-    return lambda k: costs[k - 1] / costs[0]
+    return lambda k: median(seconds[k]) / median(seconds[1])
 
 
 if __name__ == "__main__":

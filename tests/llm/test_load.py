@@ -31,8 +31,14 @@ def test_a_copy_through_a_format_has_its_error(llm):
 def test_refuses_unknown_choices():
     with pytest.raises(LessonError, match="float32, bfloat16"):
         load.load("int3")
-    with pytest.raises(LessonError, match="choose cpu or cuda"):
+    with pytest.raises(LessonError, match="choose one of cpu, cuda"):
         load.load(device="abacus")
+    with pytest.raises(LessonError, match="choose one of float32, int8"):
+        load.load("packed", activations="int3")
+    with pytest.raises(LessonError, match="need packed weights"):
+        load.load("bfloat16", activations="int8")
+    with pytest.raises(LessonError, match="the file's own"):
+        load.load("packed", through="Q4_0")
     if not torch.cuda.is_available():
         with pytest.raises(LessonError, match="no CUDA device"):
             load.load(device="cuda")
