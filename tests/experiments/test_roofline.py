@@ -44,7 +44,7 @@ def test_the_bend_is_the_ridge():
     ("bend", "knee", "words"),
     [
         (10.0, 0.95, "where the passport said"),
-        (10.0, 0.95, "nearly perfect: 95%"),
+        (10.0, 0.95, "nearly perfect: 95 %"),
         (10.0, 0.7, "the knee is round"),
         (10.0, 0.3, "something else used the core"),
         (6.0, 0.9, "left of the prediction"),
@@ -107,7 +107,7 @@ def test_the_model_says_where_the_gap_lies():
     bound = {name: item["seconds"] for name, item in prediction.data["decode"].items()}
     explain = lambda decode: experiment.explain(prediction, Outcome(Quantity(1, "s"), {"decode": decode}))  # noqa: E731
     assert "within a tenth" in explain(bound)
-    assert "`attention` and `head` make 100%" in explain(
+    assert "`attention` and `head` make 100 %" in explain(
         bound | {"attention": 9 * bound["attention"], "head": 1.5 * bound["head"]}
     )
 
@@ -144,7 +144,19 @@ def test_the_cpu_experiments_run_and_draw_on_little_memory():
         experiment.draw(prediction, result, figure)
         assert figures.render(figure, experiment.alt(prediction, result)).png
         assert experiment.explain(prediction, result)
-    assert "2 at L2, 8 at DRAM" in roofline_plot.machine(passport()).alt
+
+
+def test_the_machine_has_a_roof_of_all_threads_where_there_are_more():
+    assert roofline_plot.machine(passport()).alt.endswith("2 at L2, 8 at DRAM.")
+    both = {
+        "cpu.bandwidth.read.dram.2": Quantity(30e9, "B/s"),
+        "cpu.flops.float32.2": Quantity(300e9, "FLOP/s"),
+    }
+    two = passport(**both)
+    two.machine["cores"] = 2
+    picture = roofline_plot.machine(two)
+    assert "All 2 threads have" in picture.alt and picture.alt.endswith("ridge at 10.")
+    assert "2 threads, DRAM, 30.0 GB/s" in picture.html
 
 
 @pytest.mark.skipif(bool(topology.read().gpus), reason="this machine has a CUDA device")

@@ -18,7 +18,7 @@ class Batch(Experiment):
     """A matrix times more and more rows: from GEMV to GEMM."""
 
     id = "roofline.batch"
-    title = "Rows that cost as much time as two"
+    title = "rows that take twice as long as one"
     unit = "rows"
     question = "One row times a large matrix takes some time. How many rows at once take twice that time?"
     panels = (1, 2)

@@ -16,7 +16,7 @@ class Fusion(Experiment):
     """relu(a x + b) c four ways, and what each part of the gain is made of."""
 
     id = "roofline.fusion"
-    title = "Gain of one fused pass"
+    title = "gain of one fused pass"
     unit = "1"
     question = "relu(a x + b) c as four NumPy calls: how many times as fast is one fused pass?"
 

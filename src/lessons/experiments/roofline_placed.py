@@ -19,7 +19,7 @@ class ModelStep(Experiment):
     """SmolLM2's operations, placed on the roofline: one token decoded, and a prompt read."""
 
     id = "roofline.model"
-    title = "One decoded token, all its operations"
+    title = "one decoded token, all its operations"
     unit = "s"
     question = "How long does one core need for one token of a model of SmolLM2's shape, in float32?"
     panels = (1, 2)
@@ -91,7 +91,8 @@ class ModelStep(Experiment):
         seconds = {name: s * counts[name] for name, s in result.data["decode"].items()}
         total = sum(seconds.values())
         largest = max(seconds, key=lambda name: seconds[name])
-        text = f"The largest part of a decoded token is `{largest}` with {seconds[largest] / total:.0%} of its time. "
+        most = 100 * seconds[largest] / total
+        text = f"The largest part of a decoded token is `{largest}` with {most:.0f} % of its time. "
         gaps = {
             name: s - prediction.data["decode"][name]["seconds"] * counts[name] for name, s in seconds.items()
         }
@@ -99,7 +100,7 @@ class ModelStep(Experiment):
         if gap > 0.1 * total:
             text += (
                 f"The token takes {format_value(gap, 's')} longer than the bound, and `{wide[0]}` and `{wide[1]}` make "
-                f"{sum(gaps[name] for name in wide) / gap:.0%} of the gap. "
+                f"{100 * sum(gaps[name] for name in wide) / gap:.0f} % of the gap. "
             )
         else:
             text += "The sum of all bounds is within a tenth of the whole token. "
@@ -117,5 +118,6 @@ class ModelStep(Experiment):
         return text + (
             f"Far below both roofs: {names}. These move a few kilobytes at a time, and the cost of calling them is "
             "more than the cost of their bytes. That is the third regime: neither bandwidth nor arithmetic, but "
-            f"overhead. Together they are {share:.0%} of the token, which is the most that fusing them away can bring."
+            f"overhead. Together they are {100 * share:.0f} % of the token, which is the most that fusing them away "
+            "can bring."
         )

@@ -66,23 +66,35 @@ def axes(ax: Axes) -> None:
 def machine(passport: Passport, kind: str = "read"):
     """Return this machine's hierarchical roofline for one thread as a picture, from the passport alone.
 
+    Where there are more threads, the roof of all of them over memory is drawn as well. The caches have none there:
+    each core brings its own first levels, so that their slopes say nothing new.
+
     Args:
         passport: its measured peaks.
         kind: which bandwidth makes the slopes: "read", "copy" or "triad".
     """
     from lessons import figures
+    from lessons.figures.style import FOREGROUND
 
     peak = passport.flops("float32").value
     bandwidths = {level: passport.bandwidth(kind, level).value for level in passport.levels}
+    ridges = ", ".join(f"{peak / b:.3g} at {NAMES.get(level, level)}" for level, b in bandwidths.items())
+    alt = (
+        "A roofline of this machine on logarithmic axes: one slope for each level of memory, and one flat roof "
+        f"at {format_value(peak, 'FLOP/s')} that all of them meet. The ridges, in FLOP per byte: {ridges}."
+    )
     figure, (ax,) = figures.new()
     with figures.style():
         roofs(ax, peak, bandwidths)
         ceiling(ax, passport.matmul("float32").value)
-        ax.set_ylim(top=2 * peak)
+        top = peak
+        if passport.threads > 1:
+            top, slope = passport.flops("float32", None).value, passport.bandwidth(kind, "dram", None).value
+            name = f"{passport.threads} threads, DRAM, {format_value(slope, 'B/s')}"
+            line = {"color": FOREGROUND, "linestyle": "-.", "linewidth": 1.2, "label": name}
+            intensities = [1 / 16, min(top / slope, 256), 256]
+            ax.plot(intensities, [attainable(i, top, slope) for i in intensities], **line)
+            alt += f" All {passport.threads} threads have a roof over DRAM with its ridge at {top / slope:.3g}."
+        ax.set_ylim(top=2 * top)
         ax.legend(loc="lower right")
-    ridges = ", ".join(f"{peak / b:.3g} at {NAMES.get(level, level)}" for level, b in bandwidths.items())
-    return figures.render(
-        figure,
-        "A roofline of this machine on logarithmic axes: one slope for each level of memory, and one flat roof "
-        f"at {format_value(peak, 'FLOP/s')} that all of them meet. The ridges, in FLOP per byte: {ridges}.",
-    )
+    return figures.render(figure, alt)

@@ -20,7 +20,7 @@ class Sweep(Experiment):
     """Horner's rule over degrees, at constant traffic: flat in time up to the ridge, linear after it."""
 
     id = "roofline.sweep"
-    title = "Where the roof bends"
+    title = "where the roof bends"
     unit = "FLOP/B"
     question = "How many FLOP per byte can one core do before the arithmetic begins to cost time?"
     panels = (1, 2)
@@ -104,14 +104,14 @@ class Sweep(Experiment):
                 "At the ridge itself the pass is slower than loads and arithmetic one after the other would be, so "
                 "something else used the core or the memory meanwhile; run it again on a quiet machine"
             )
-        return f"{where} {knee}: {share:.0%} of the roof."
+        return f"{where} {knee}: {100 * share:.0f} % of the roof."
 
 
 class GpuSweep(Sweep):
     """The same on a CUDA device, with one level: its memory."""
 
     id = "roofline.gpu_sweep"
-    title = "Where the GPU's roof bends"
+    title = "where the GPU's roof bends"
     question = "And how many FLOP per byte can a whole GPU do before the arithmetic begins to cost time?"
     device = "cuda"
 

@@ -112,8 +112,9 @@ class VerifyCost(Experiment):
         eight, nine = result.data["curve"][7:9]
         if nine > 1.3 * eight:
             return text + (
-                f"The ninth token is a step: {nine:.1f} passes instead of {eight:.1f}. No roof bends there. From nine rows on the products are the library's, which is made for many rows. **The "
-                "price of verification is a property of the kernel first, and of the machine second.**"
+                f"The ninth token is a step: {nine:.1f} passes instead of {eight:.1f}. No roof bends there. From nine "
+                "rows on the products are the library's, which is made for many rows. **The price of verification is a "
+                "property of the kernel first, and of the machine second.**"
             )
         return text + (
             "The ninth token is no step: the library, which takes over there, is as good for few rows as our kernel."
