@@ -76,6 +76,11 @@ def measured(value, data, low=None, high=None, unit="1"):
         (x.loader, measured(1.9, {"workers": [0, 1, 2, 4], "speedup": [1, 1, 1.9, 1.9]}), "as good as any"),
         (
             x.loader,
+            measured(1.0, {"workers": [0, 1, 2, 4], "speedup": [1, 0.9, 1.0, 1.1]}),
+            "brought nothing",
+        ),
+        (
+            x.loader,
             measured(1.9, {"workers": [0, 1, 2, 4], "speedup": [1, 1, 1.9, 1.5]}),
             "share the same cores",
         ),
@@ -92,6 +97,17 @@ def test_the_result_selects_the_text(experiment, result, words):
 def test_the_latency_text_names_the_side_of_the_gap(value, words):
     result = measured(value, {"seconds": [1e-9, value]}, unit="s")
     assert words in " ".join(x.latency.explain(x.latency.predict(passport()), result).split())
+
+
+def test_the_latency_text_notices_a_crowded_last_cache():
+    prediction = x.latency.predict(passport())
+    sizes, seconds = prediction.data["sizes"], prediction.data["seconds"]
+    quiet = measured(55e-9, {"sizes": sizes, "seconds": seconds}, unit="s")
+    crowded = [3 * s if 2 * MiB < size <= 16 * MiB else s for size, s in zip(sizes, seconds)]
+    assert "strangers" not in x.latency.explain(prediction, quiet)
+    assert "up to 3.0 times" in x.latency.explain(
+        prediction, dataclasses.replace(quiet, data={"sizes": sizes, "seconds": crowded})
+    )
 
 
 def test_the_bandwidth_text_notices_a_last_level_that_ends_late():

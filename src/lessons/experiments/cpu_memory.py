@@ -156,10 +156,18 @@ class LatencyStaircase(Experiment):
             "The treads are rounded, because a random ring of twice the cache's size still finds half its lines "
             "there."
         )
+        crowded = _crowded(prediction, result)
+        if crowded > 2:
+            lines += (
+                f" Inside the last cache a load took up to {crowded:.1f} times as long as the passport and the sizes "
+                "foretell. That cache is shared, here with strangers too: what they hold of it is not ours, and so "
+                "the climb to memory begins early."
+            )
         if result.quantity.ratio(prediction.quantity).low > 1.1:
             return lines + (
                 " The measured end lies above the prediction: a random walk over this much memory also misses "
-                "the table of recent page addresses (TLB), which the formula leaves out."
+                "the table of recent page addresses (TLB), which the formula leaves out, and less of the ring sits "
+                "in the last cache than the formula takes for granted."
             )
         if result.quantity.ratio(prediction.quantity).high < 0.9:
             return lines + (
@@ -410,6 +418,18 @@ def _falls_late(prediction: Outcome, result: Outcome) -> bool:
     last = max(prediction.data["caches"], default=0)
     beyond = [r for s, r in zip(result.data["sizes"], result.data["rates"]) if s > last]
     return bool(beyond) and beyond[0] > 1.33 * result.quantity.value
+
+
+def _crowded(prediction: Outcome, result: Outcome) -> float:
+    """Return the largest measured over predicted latency among the rings that should fit in a shared last cache."""
+    caches = prediction.data["caches"]
+    expected = dict(zip(prediction.data["sizes"], prediction.data["seconds"]))
+    inside = [
+        seconds / expected[size]
+        for size, seconds in zip(result.data.get("sizes", []), result.data["seconds"])
+        if size in expected and len(caches) > 1 and 2 * caches[-2] < size <= caches[-1] // 2
+    ]
+    return max(inside, default=1.0)
 
 
 bandwidth = BandwidthStaircase()

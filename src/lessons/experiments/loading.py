@@ -115,6 +115,12 @@ class DataLoaderWorkers(Experiment):
             "`num_workers=0` is the default, and it means that the training loop decodes each item itself while "
             "the device waits. "
         )
+        if peak < 1.2:
+            return text + (
+                f"Here workers brought nothing: the best of all was {peak:.2f} times none. Either the cores had other "
+                "work meanwhile, and a worker is worth a free core and nothing else, or handing the items from one "
+                "process to another costs what decoding in parallel saves."
+            )
         if by_workers[most] >= 0.95 * peak:
             return text + (
                 f"Here the largest number tried, {most}, was as good as any. More workers than cores do not help "
