@@ -6,13 +6,19 @@ from typing import Any
 
 from lessons.notebook.tables import Table, table
 from lessons.results import Entry, Ledger
+from lessons.units import format_value
 
 
 def card(entries: list[Entry] | None = None) -> Table:
-    """Return the table of all entries: predicted, measured, and the ratio with its interval."""
+    """Return the table of all entries: predicted, measured, and the ratio; and the reader's guesses, if there are any."""
     entries = Ledger().entries() if entries is None else entries
-    rows = [(e.id, e.title, e.predicted, e.measured, e.ratio) for e in entries]
-    return table(rows, ["experiment", "what", "predicted", "measured", "measured / predicted"])
+    columns = ["experiment", "what", "predicted", "measured", "measured / predicted"]
+    rows: list[list[Any]] = [[e.id, e.title, e.predicted, e.measured, e.ratio] for e in entries]
+    if any(e.guess is not None for e in entries):
+        columns.append("your guess")
+        for row, e in zip(rows, entries):
+            row.append(None if e.guess is None else format_value(e.guess, e.measured.unit))
+    return table(rows, columns)
 
 
 def ratios(entries: list[Entry] | None = None) -> Any:
