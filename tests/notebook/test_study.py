@@ -1,6 +1,6 @@
-import dataclasses
-
 """``study`` in a real IPython shell, with a small experiment of known numbers."""
+
+import dataclasses
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
@@ -95,7 +95,7 @@ def test_the_report_card_counts_what_came_close_and_names_the_widest_miss():
     assert len(card(entries).rows) == 3
     assert "your guess" not in card(entries).columns
     guessed = [dataclasses.replace(entries[0], guess=2.5), *entries[1:]]
-    assert [row[-1] for row in card(guessed).rows] == ["2.50", "", ""]
+    assert [row[-1] for row in card(guessed).rows] == ["2.50 s", "", ""]
     assert "1 of them" in ratios(entries).alt
 
 

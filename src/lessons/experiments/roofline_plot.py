@@ -94,7 +94,9 @@ def machine(passport: Passport, kind: str = "read"):
             line = {"color": FOREGROUND, "linestyle": "-.", "linewidth": 1.2, "label": name}
             intensities = [1 / 16, min(top / slope, 256), 256]
             ax.plot(intensities, [attainable(i, top, slope) for i in intensities], **line)
-            alt += f" All {passport.threads} threads have a roof over DRAM with its ridge at {top / slope:.3g}."
+            alt += (
+                f" All {passport.threads} threads have a roof over DRAM with its ridge at {top / slope:.3g}."
+            )
         ax.set_ylim(top=2 * top)
         ax.legend(loc="lower right")
     return figures.render(figure, alt)

@@ -10,7 +10,7 @@ from lessons.units import format_value
 
 
 def card(entries: list[Entry] | None = None) -> Table:
-    """Return the table of all entries: predicted, measured, and the ratio; and the reader's guesses, if there are any."""
+    """Return the table of all entries: predicted, measured, the ratio, and the reader's guesses if any."""
     entries = Ledger().entries() if entries is None else entries
     columns = ["experiment", "what", "predicted", "measured", "measured / predicted"]
     rows: list[list[Any]] = [[e.id, e.title, e.predicted, e.measured, e.ratio] for e in entries]
