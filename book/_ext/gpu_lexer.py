@@ -18,7 +18,10 @@ class GpuLexer(IPython3Lexer):
     aliases = ("ipython3",)
     tokens: ClassVar = {
         "root": [
-            (r"(?s)(\s*)(%%gpu)([^\n]*\n)(.*)", bygroups(Text, Operator, Text, using(Python3Lexer))),
+            (
+                r"(?s)(\s*)(%%gpu)([^\n]*\n)(.*)",
+                bygroups(Text, Operator, Text, using(Python3Lexer)),
+            ),
             inherit,
         ]
     }
