@@ -1,5 +1,9 @@
 """Threads that meet: what one wrote before a meeting, all read after it."""
 
+import os
+import subprocess
+import sys
+
 import numba
 import numpy as np
 import pytest
@@ -34,6 +38,35 @@ def test_everyone_sees_what_was_written_before_the_meeting(threads):
     team.run(pass_around.address, threads, argument.ctypes.data)
     rounds = ROUNDS * (ROUNDS - 1) // 2
     assert sums.tolist() == [rounds * ((me + 1) % threads + 1) for me in range(threads)]
+
+
+def run_python(code: str, **environment: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "NUMBA_NUM_THREADS": "2", **environment},
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+def test_two_threads_make_a_team_of_two():
+    assert run_python("from lessons.kernels import team; print(team.size())") == "2"
+    layer = {"NUMBA_THREADING_LAYER": "workqueue"}
+    assert run_python("from lessons.kernels import team; print(team.size())", **layer) == "2"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the OpenMP limit is read on Linux")
+def test_where_fewer_threads_come_than_were_asked_for_one_works_alone():
+    code = """
+import numba
+from lessons.kernels import team
+print(numba.get_num_threads(), team.size(), numba.threading_layer())
+"""
+    asked, size, layer = run_python(code, OMP_THREAD_LIMIT="1", NUMBA_THREADING_LAYER="omp").split()
+    assert (asked, size, layer) == ("2", "1", "omp")
 
 
 def test_a_team_larger_than_the_pool_is_refused():

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from functools import cache
 
+import numpy as np
 from llvmlite import ir
-from numba import get_num_threads, njit, prange, types
+from numba import carray, cfunc, get_num_threads, njit, prange, threading_layer, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from lessons.kernels import simd
+from lessons.kernels.addresses import int64_pointer
 
 FLAG_BYTES = 128  # a flag a thread, two cache lines apart: the second is fetched along with the first
 SPINS = 20_000  # looks at a flag before the core is offered to others; some tens of microseconds
+PATIENCE = 1_000_000  # looks of a thread for the others, giving way after each; a second or so
 
 word = types.int64
 
@@ -121,22 +125,60 @@ def _start(threads, function, argument):
         call2(function, me, argument)
 
 
+@njit(types.void(word, word, word), nogil=True)
+def _alone(threads, function, argument):
+    call2(function, 0, argument)
+
+
 def run(function: int, threads: int, argument: int) -> None:
     """Call the C function ``function(me, argument)`` for each ``me`` below ``threads``, all at the same time.
 
     Args:
         function: its address.
-        threads: at most ``numba.get_num_threads()``. With one, no other thread is woken.
+        threads: at most ``size()``, or those that meet would wait for one that never runs. With one, no other
+            thread is woken.
         argument: an address, or any other int64.
 
     Raises:
-        ValueError: for more threads than Numba has: those that meet would wait for one that never runs.
+        ValueError: for more threads than Numba has.
     """
     if threads > get_num_threads():
         raise ValueError(f"a team of {threads} needs as many threads, and Numba has {get_num_threads()}")
     (_start if threads > 1 else _alone)(threads, function, argument)
 
 
-@njit(types.void(word, word, word), nogil=True)
-def _alone(threads, function, argument):
-    call2(function, 0, argument)
+def size() -> int:
+    """Return how many threads surely run at the same time: Numba's current number, or 1.
+
+    Numba promises only that all parts of a loop are done, not that each has a thread of its own. OpenMP and
+    Numba's own pool deal one part to each thread. TBB deals as it likes, and an environment with a thread limit
+    may have fewer threads than Numba was told; a team would then wait forever.
+    """
+    return get_num_threads() if _all_arrive(get_num_threads()) else 1
+
+
+@cache
+def _all_arrive(threads: int) -> bool:
+    """Rehearse once: does each thread see all the others before it loses patience?"""
+    if threads == 1:
+        return True
+    flags = np.zeros((threads, FLAG_BYTES // 8), np.int64)
+    arrived = np.zeros(threads, np.int64)
+    argument = np.array([threads, flags.ctypes.data, arrived.ctypes.data])
+    run(_arrive.address, threads, argument.ctypes.data)
+    return threading_layer() != "tbb" and bool(arrived.all())
+
+
+@cfunc(types.void(word, word))
+def _arrive(me, argument):
+    a = carray(int64_pointer(argument), (3,))
+    threads, flags, arrived = a[0], a[1], carray(int64_pointer(a[2]), (a[0],))
+    _raise_flag(flags + me * FLAG_BYTES, 1)
+    looks, there = 0, 0
+    while there < threads and looks < PATIENCE:
+        there = 0
+        for other in range(threads):
+            there += _read_flag(flags + other * FLAG_BYTES)
+        looks += 1
+        _give_way()
+    arrived[me] = there == threads

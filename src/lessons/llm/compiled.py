@@ -7,7 +7,6 @@ from functools import lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING
 
-import numba
 import numpy as np
 import torch
 
@@ -91,7 +90,7 @@ class CompiledPass:
         sequences, rows, tables = describe(layouts, lengths, counts, wanted)
         logits = torch.empty(len(wanted), self.config.vocab)
         with self._lock:  # the scratch is one, however many Python threads call
-            threads = numba.get_num_threads()
+            threads = team.size()
             if threads not in self._scratch:
                 self._scratch[threads] = Scratch(self, threads)
             scratch = self._scratch[threads]
