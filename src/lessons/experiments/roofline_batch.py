@@ -123,8 +123,9 @@ class Batch(Experiment):
         ratio = result.quantity.value / prediction.quantity.value
         if ratio < 0.75:
             return text + (
-                "The doubling comes early: between the slope and the flat roof neither program reaches the bound, "
-                "and that is just where the prediction would have us be."
+                f"The doubling comes early. Our kernel ends at {m} rows, and the library needs many more to come near "
+                "its own peak. Between the slope and the flat roof neither program reaches the bound, and that is just "
+                "where the prediction would have us be."
             )
         if ratio > 1.33:
             return text + "The doubling comes late: a single row did not reach the bandwidth to begin with."
