@@ -90,7 +90,9 @@ def test_scaling_scales_the_interval():
 
 def test_an_exact_number_has_no_interval():
     assert str(Quantity(2e9, "B/s")) == "2.00 GB/s"
-    assert str(Quantity(2e9, "B/s", 1e9, 3e9, 7)) == "2.00 GB/s (1.00 GB/s to 3.00 GB/s)"
+    assert str(Quantity(2e9, "B/s", 1e9, 3e9, 7)) == "2.00 GB/s (1.00 to 3.00)"
+    assert str(Quantity(2e9, "B/s", 9e8, 3e9, 7)) == "2.00 GB/s (900 MB/s to 3.00 GB/s)"
+    assert str(Quantity(2.0, "1", 1.0, 3.0, 7)) == "2.00 (1.00 to 3.00)"
 
 
 def test_units_must_agree():

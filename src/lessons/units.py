@@ -89,7 +89,11 @@ class Quantity:
         text = format_value(self.value, self.unit)
         if self.low == self.high:
             return text
-        return f"{text} ({format_value(self.low, self.unit)} to {format_value(self.high, self.unit)})"
+        low, high = format_value(self.low, self.unit), format_value(self.high, self.unit)
+        units = {part.partition(" ")[2] for part in (text, low, high)}
+        if len(units) == 1:  # said once, the unit need not be said again
+            low, high = low.partition(" ")[0], high.partition(" ")[0]
+        return f"{text} ({low} to {high})"
 
     def ratio(self, other: Quantity) -> Quantity:
         """Return ``self / other`` with the widest interval that the two intervals allow.
