@@ -1,0 +1,258 @@
+"""Fewer bits, more tokens a second: when bytes decide, and when arithmetic does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from lessons.datasheets import model
+from lessons.experiments.base import Experiment, Outcome
+from lessons.experiments.threads import one_thread
+from lessons.formulas.quantization import bits_per_weight
+from lessons.formulas.roofline import Work, time_bound
+from lessons.measure import time
+from lessons.passport import Passport
+from lessons.units import Quantity, format_bytes, format_value
+
+Progress = Callable[[str], None]
+SILENT: Progress = lambda message: None  # noqa: E731
+VARIANTS: dict[str, dict[str, str]] = {
+    "float32": {"weights": "float32"},
+    "bfloat16": {"weights": "bfloat16"},
+    "packed, float32": {"weights": "packed"},
+    "packed, int8": {"weights": "packed", "activations": "int8"},
+}
+CONTEXT = 64  # tokens before the ones that are timed
+
+
+def matrix_weights() -> tuple[int, int]:
+    """Return the weights that a token multiplies with: of the layers, and of the output head."""
+    m = model("smollm2-135m")
+    q, kv = m.heads * m.head_dim, m.kv_heads * m.head_dim
+    return m.layers * m.hidden * (2 * q + 2 * kv + 3 * m.ffn), m.vocab * m.hidden
+
+
+def step_bytes(variant: str) -> float:
+    """Return the bytes of weights that one pass reads."""
+    layers, head = matrix_weights()
+    if variant.startswith("packed"):
+        return (layers * bits_per_weight(4, 32, minimum=16) + head * bits_per_weight(8, 32)) / 8
+    return (layers + head) * (4 if variant == "float32" else 2)
+
+
+def step_work(variant: str, rows: int) -> Work:
+    """Return the work of a pass with ``rows`` tokens; activations and the cache are small beside the weights."""
+    return Work(2 * rows * sum(matrix_weights()), step_bytes(variant))
+
+
+def step_time(llm: Any, rows: int, samples: int) -> Quantity:
+    """Return the time of a pass with ``rows`` tokens after ``CONTEXT`` others."""
+    import torch
+
+    cache = llm.new_cache(CONTEXT + rows)
+    llm.model.forward(torch.arange(1000, 1000 + CONTEXT), cache, last_only=True)
+    tokens = torch.arange(2000, 2000 + rows)
+
+    def step() -> None:
+        llm.model.forward(tokens, cache)
+        cache.truncate(CONTEXT)
+
+    return time(step, samples=samples, warmup=2).median()
+
+
+class Speed(Experiment):
+    """Time one token with the weights in four representations."""
+
+    id = "quantization.speed"
+    title = "tokens a second, packed with int8 arithmetic over float32"
+    unit = "1"
+    question = "How many times as many tokens a second does one core write with packed 4-bit weights as with float32?"
+
+    def predict(self, passport: Passport) -> Outcome:
+        peak, rate = passport.flops("float32").value, passport.bandwidth("read", "dram").value
+        seconds = {name: time_bound(step_work(name, 1), peak, rate) for name in VARIANTS}
+        return Outcome(
+            Quantity(seconds["float32"] / seconds["packed, int8"], "1"),
+            {"seconds": seconds, "bandwidth": rate},
+        )
+
+    @one_thread()
+    def run(self, progress: Progress = SILENT) -> Outcome:
+        from lessons.llm.load import load
+
+        measured = {}
+        for name, how in VARIANTS.items():
+            progress(name)
+            measured[name] = step_time(load(**how), rows=1, samples=15)
+        return Outcome(
+            measured["float32"].ratio(measured["packed, int8"]),
+            {"seconds": {name: q.to_json() for name, q in measured.items()}},
+        )
+
+    def draw(self, prediction: Outcome, result: Outcome, figure) -> None:
+        from lessons import figures
+
+        (ax,) = figure.axes
+        names = list(VARIANTS)
+        rates = [_seconds(result, name).inverse(1, "tokens/s") for name in names]
+        places = range(len(names))
+        ax.bar(places, [q.value for q in rates], 0.6, color=figures.COLOURS["sky"], label="measured")
+        spread = [[q.value - q.low for q in rates], [q.high - q.value for q in rates]]
+        ax.errorbar(places, [q.value for q in rates], yerr=spread, fmt="none", ecolor="#666666", capsize=3)
+        expected = [1 / prediction.data["seconds"][name] for name in names]
+        ax.hlines(
+            expected,
+            [i - 0.38 for i in places],
+            [i + 0.38 for i in places],
+            color=figures.COLOURS["vermilion"],
+            linestyle="--",
+            label="predicted: bandwidth over bytes",
+            zorder=5,
+        )
+        labels = [f"{name}\n{format_bytes(step_bytes(name))}" for name in names]
+        ax.set_xticks(list(places), labels)
+        ax.grid(axis="x", visible=False)
+        figures.rate_axis(ax.yaxis, "tokens/s")
+        ax.legend(loc="upper left")
+
+    def alt(self, prediction: Outcome, result: Outcome) -> str:
+        rates = ", ".join(f"{name}: {1 / _seconds(result, name).value:.0f}" for name in VARIANTS)
+        return (
+            f"Bars of tokens a second on one core, with the prediction from bytes as a dashed line: {rates}."
+        )
+
+    def explain(self, prediction: Outcome, result: Outcome) -> str:
+        rows = []
+        for name in VARIANTS:
+            q, expected = _seconds(result, name), prediction.data["seconds"][name]
+            rows.append(
+                f"| {name} | {format_bytes(step_bytes(name))} | {format_value(expected, 's')} | {q} | "
+                f"{format_value(step_bytes(name) / q.value, 'B/s')} |"
+            )
+        bandwidth = prediction.data["bandwidth"]
+        plain, whole = (_seconds(result, name).value for name in ("packed, float32", "packed, int8"))
+        reached = step_bytes("packed, float32") / plain / bandwidth
+        gain = plain / whole
+        text = [
+            "| weights | bytes a token | predicted | measured | weights read |",
+            "|---|---:|---:|---:|---:|",
+            *rows,
+            "",
+        ]
+        if reached > 1.15:
+            text.append(
+                f"The packed weights are read at {reached:.1f} times the passport's rate for main memory. They are "
+                "small enough to stay in the last cache in part, where float32 weights are not: **fewer bytes help "
+                "twice**."
+            )
+        elif reached > 0.75:
+            text.append(
+                "Packed weights are read as fast as memory gives them, though each must be taken apart, scaled and "
+                "multiplied in registers. That arithmetic hides behind the reading."
+            )
+        else:
+            text.append(
+                f"Packed weights are read at {100 * reached:.0f} % of the memory's rate: taking them apart costs more "
+                "here than reading them. The bytes fell, and the core became the limit."
+            )
+        text.append("")
+        if gain < 1.25:
+            text.append(
+                f"And the whole-number arithmetic, which does four times as much in an instruction where the "
+                f"processor has it, gives a factor of {gain:.2f}: at one row there is nothing left for it to save."
+            )
+        else:
+            text.append(
+                f"Whole-number arithmetic gives a further factor of {gain:.2f}: at one row this core was not waiting for "
+                "memory alone."
+            )
+        return "\n".join(text)
+
+
+class Rows(Experiment):
+    """Time passes of several tokens over packed weights, in both arithmetics."""
+
+    id = "quantization.rows"
+    title = "five tokens at once over one, packed, float32 arithmetic"
+    unit = "1"
+    question = (
+        "Five tokens share one reading of the packed weights. How many times as long as one token do they "
+        "take in float32 arithmetic?"
+    )
+    rows = (1, 2, 3, 5, 8, 16)
+    variants = ("packed, float32", "packed, int8")
+
+    def predict(self, passport: Passport) -> Outcome:
+        peak, rate = passport.flops("float32").value, passport.bandwidth("read", "dram").value
+        seconds = [time_bound(step_work("packed", n), peak, rate) for n in self.rows]
+        at_five = seconds[self.rows.index(5)] / seconds[0]
+        return Outcome(Quantity(at_five, "1"), {"ratios": [s / seconds[0] for s in seconds]})
+
+    @one_thread()
+    def run(self, progress: Progress = SILENT) -> Outcome:
+        from lessons.llm.load import load
+
+        seconds: dict[str, list[Quantity]] = {}
+        for name in self.variants:
+            llm = load(**VARIANTS[name])
+            seconds[name] = []
+            for n in self.rows:
+                progress(f"{name}, {n} rows")
+                seconds[name].append(step_time(llm, n, samples=9))
+        plain = seconds["packed, float32"]
+        return Outcome(
+            plain[self.rows.index(5)].ratio(plain[0]),
+            {"seconds": {name: [q.value for q in found] for name, found in seconds.items()}},
+        )
+
+    def draw(self, prediction: Outcome, result: Outcome, figure) -> None:
+        from lessons import figures
+
+        (ax,) = figure.axes
+        figures.predicted(ax, self.rows, prediction.data["ratios"], "float32 roofline")
+        for name, colour in zip(self.variants, ("blue", "green")):
+            found = result.data["seconds"][name]
+            figures.measured(
+                ax, self.rows, [s / found[0] for s in found], label=name, color=figures.COLOURS[colour]
+            )
+        ax.set_xscale("log", base=2)
+        ax.set_xticks(self.rows, [str(n) for n in self.rows])
+        ax.set_ylim(bottom=0)
+        ax.set_xlabel("tokens that share one reading of the weights")
+        ax.set_ylabel("time over that of one token")
+        ax.legend(loc="upper left")
+
+    def alt(self, prediction: Outcome, result: Outcome) -> str:
+        plain, whole = (result.data["seconds"][name] for name in self.variants)
+        return (
+            "Time of a pass over that of one token, against the tokens in it. In float32 arithmetic it climbs to "
+            f"{plain[-1] / plain[0]:.1f} at {self.rows[-1]} tokens, in int8 arithmetic to {whole[-1] / whole[0]:.1f}."
+        )
+
+    def explain(self, prediction: Outcome, result: Outcome) -> str:
+        plain, whole = (result.data["seconds"][name] for name in self.variants)
+        five = self.rows.index(5)
+        ratios = [found[five] / found[0] for found in (plain, whole)]
+        gains = [plain[i] / whole[i] for i in (0, five, -1)]
+        text = (
+            f"Five tokens take {ratios[0]:.2f} times as long as one in float32 arithmetic, and {ratios[1]:.2f} times in "
+            f"int8. int8 is {gains[0]:.2f} times as fast as float32 for one token, {gains[1]:.2f} times for five and "
+            f"{gains[2]:.2f} times for {self.rows[-1]}. "
+        )
+        if gains[1] > 1.2 * gains[0]:
+            text += (
+                "**The same format is bound by memory at one row and by arithmetic at five.** This is why a service "
+                "that serves one person wants small weights, and one that serves many wants fast arithmetic too. "
+            )
+        else:
+            text += "On this core the arithmetic does not yet decide at five rows. "
+        if ratios[0] > 1.25 * prediction.quantity.value:
+            text += (
+                "The roofline foresaw a later rise: its peak counts nothing but multiply-adds, and here each weight "
+                "must also be unpacked and each row's activations loaded."
+            )
+        return text
+
+
+def _seconds(result: Outcome, name: str) -> Quantity:
+    return Quantity.from_json(result.data["seconds"][name])

@@ -1,0 +1,102 @@
+"""The noise forms against weights that are drawn and rounded one by one."""
+
+import math
+import random
+
+import pytest
+
+from lessons.formulas import quantization as q
+
+BOOK = [-1, -0.6962, -0.5251, -0.3949, -0.2844, -0.1848, -0.0911, 0, 0.0796, 0.1609, 0.2461, 0.3379]
+BOOK += [0.4407, 0.5626, 0.723, 1]
+
+
+def even(low, high, unit):
+    return [i / unit for i in range(low, high + 1)]
+
+
+def drawn(block, rounded, blocks=3000):
+    """Return the noise of ``rounded(block)`` over normal blocks."""
+    rng = random.Random(7)
+    noise = power = 0.0
+    for _ in range(blocks):
+        x = [rng.gauss(0, 1) for _ in range(block)]
+        noise += sum((a - b) ** 2 for a, b in zip(x, rounded(x)))
+        power += sum(a * a for a in x)
+    return noise / power
+
+
+def to_levels(levels, signed=False):
+    def rounded(x):
+        largest = max(x, key=abs)
+        scale = -largest if signed else abs(largest)
+        return [scale * min(levels, key=lambda level: abs(level - a / scale)) for a in x]
+
+    return rounded
+
+
+def to_range(x):
+    low, step = min(x), (max(x) - min(x)) / 15
+    return [low + step * round((a - low) / step) for a in x]
+
+
+@pytest.mark.parametrize("block", [8, 32, 64])
+@pytest.mark.parametrize(
+    ("levels", "signed"), [(even(-7, 7, 7), False), (even(-8, 7, 8), True), (BOOK, False)]
+)
+def test_absmax_noise_is_that_of_drawn_weights(block, levels, signed):
+    assert q.absmax_noise(levels, block) == pytest.approx(drawn(block, to_levels(levels, signed)), rel=0.03)
+
+
+@pytest.mark.parametrize("block", [8, 32])
+def test_range_noise_is_that_of_drawn_weights(block):
+    assert q.range_noise(16, block) == pytest.approx(drawn(block, to_range), rel=0.03)
+
+
+def test_a_format_without_its_sign_would_be_found_out():
+    """Levels that stop short of 1 need the sign: without it the largest weight is cut off half of the time."""
+    levels = even(-8, 7, 8)
+    assert drawn(32, to_levels(levels)) > 1.1 * q.absmax_noise(levels, 32)
+
+
+def test_fine_levels_follow_the_steps_twelfth():
+    """E[max^2] of a block, by the same quantiles, times the square of a step over 12."""
+    block = 32
+    largest = [q.NORMAL.inv_cdf((1 + u ** (1 / block)) / 2) for u in q._quantiles(q.QUANTILES)]
+    expected = sum(m * m for m in largest) / len(largest) / 127**2 / 12 * (block - 1) / block
+    assert q.absmax_noise(even(-127, 127, 127), block) == pytest.approx(expected, rel=2e-3)
+
+
+def test_a_bit_is_worth_six_decibels():
+    assert q.sine_sqnr(8) == pytest.approx(6.0206 * 8 + 1.7609, abs=1e-3)
+    assert q.decibel(q.crest_noise(4, 7)) + 6.0 < q.decibel(q.crest_noise(4, 8)) < q.sine_sqnr(8)
+    assert q.crest_noise(1e6) == 1
+
+
+def test_bits():
+    assert q.bits_per_weight(4, 32) == 4.5
+    assert q.bits_per_weight(4, 32, minimum=16) == 5
+    assert q.bits_per_weight(4, 64, 32) == 4.5
+    assert q.double_quantised_bits(4, 64) == pytest.approx(4 + 8 / 64 + 32 / (64 * 256))
+
+
+def test_the_crest_of_normal_values():
+    rng = random.Random(3)
+    drawn = sorted(max(abs(rng.gauss(0, 1)) for _ in range(500)) for _ in range(401))[200]
+    assert q.normal_crest(500) == pytest.approx(drawn, rel=0.03)
+    assert math.isclose(q.normal_crest(1), 0.6745, rel_tol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: q.absmax_noise([-1, 1], 1),
+        lambda: q.range_noise(16, 2),
+        lambda: q.bits_per_weight(0, 32),
+        lambda: q.decibel(0),
+        lambda: q.crest_noise(-1),
+    ],
+)
+def test_bad_values_are_refused(call):
+    with pytest.raises(ValueError, match="must be"):
+        call()
