@@ -5,7 +5,7 @@ import re
 from project import ROOT
 
 PACKAGE = ROOT / "src" / "lessons"
-BY_MODULE = ("formulas", "kernels", "llm")
+BY_MODULE = ("formulas", "kernels", "llm", "serving")
 BY_ROOM = ("units", "datasheets", "measure", "topology", "passport", "results", "figures", "notebook")
 
 
