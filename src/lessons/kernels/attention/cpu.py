@@ -61,27 +61,27 @@ def partial(dim: int) -> Callable:
     row_bytes = dim * tiles.FLOAT
     shrink = dim**-0.5
 
-    @njit(types.void(*[types.int64] * 6), nogil=True)
-    def scores(rows, q, k, count, out, stride):
+    @njit(types.void(*[types.int64] * 7), nogil=True)
+    def scores(rows, q, k, count, out, stride, ahead):
         if rows == 1:
-            score1(q, k, count, out, stride)
+            score1(q, k, count, out, stride, ahead)
         elif rows == 2:
-            score2(q, k, count, out, stride)
+            score2(q, k, count, out, stride, ahead)
         elif rows == 3:
-            score3(q, k, count, out, stride)
+            score3(q, k, count, out, stride, ahead)
         else:
-            score4(q, k, count, out, stride)
+            score4(q, k, count, out, stride, ahead)
 
-    @njit(types.void(*[types.int64] * 6), nogil=True)
-    def values(rows, p, stride, v, count, out):
+    @njit(types.void(*[types.int64] * 7), nogil=True)
+    def values(rows, p, stride, v, count, out, ahead):
         if rows == 1:
-            value1(p, stride, v, count, out)
+            value1(p, stride, v, count, out, ahead)
         elif rows == 2:
-            value2(p, stride, v, count, out)
+            value2(p, stride, v, count, out, ahead)
         elif rows == 3:
-            value3(p, stride, v, count, out)
+            value3(p, stride, v, count, out, ahead)
         else:
-            value4(p, stride, v, count, out)
+            value4(p, stride, v, count, out, ahead)
 
     @njit(types.void(*[types.int64] * 5, types.int32[::1], *[types.int64] * 9), nogil=True)
     def attend_part(
@@ -102,17 +102,25 @@ def partial(dim: int) -> Callable:
             place = ((row // group) * heads + head * group + row % group) * row_bytes
             scale(q + place, q_at + row * row_bytes, shrink)
 
+        # While one stretch is read the next is fetched; after the last keys come the first values.
         position = begin
+        first, count = stretch(table, position, end, block_size)
+        first_values = v + base + first * row_bytes
+        keys = k + base + first * row_bytes
         while position < end:
-            first, count = stretch(table, position, end, block_size)
-            keys = k + base + first * row_bytes
             target = p_at + (position - begin) * 4
+            position += count
+            now, following = count, first_values
+            if position < end:
+                first, count = stretch(table, position, end, block_size)
+                following = k + base + first * row_bytes
             row = 0
             for part in range(parts):
                 n = -(-(rows - row) // (parts - part))
-                scores(n, q_at + row * row_bytes, keys, count, target + row * p_bytes, p_bytes)
+                ahead = 0 if part else following - keys
+                scores(n, q_at + row * row_bytes, keys, now, target + row * p_bytes, p_bytes, ahead)
                 row += n
-            position += count
+            keys = following
 
         for row in range(rows):
             seen = min(end, length - m + row // group + 1) - begin
@@ -122,16 +130,22 @@ def partial(dim: int) -> Callable:
             summary[row // group, head * group + row % group, 1] = total
 
         position = begin
+        first, count = stretch(table, position, end, block_size)
+        column = first_values
         while position < end:
-            first, count = stretch(table, position, end, block_size)
-            column = v + base + first * row_bytes
             source = p_at + (position - begin) * 4
+            position += count
+            now, following = count, column
+            if position < end:
+                first, count = stretch(table, position, end, block_size)
+                following = v + base + first * row_bytes
             row = 0
             for part in range(parts):
                 n = -(-(rows - row) // (parts - part))
-                values(n, source + row * p_bytes, p_bytes, column, count, o_at + row * row_bytes)
+                ahead = 0 if part else following - column
+                values(n, source + row * p_bytes, p_bytes, column, now, o_at + row * row_bytes, ahead)
                 row += n
-            position += count
+            column = following
 
         for row in range(rows):
             place = ((row // group) * heads + head * group + row % group) * row_bytes
