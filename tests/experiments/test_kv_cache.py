@@ -73,5 +73,9 @@ def test_sharing_computes_the_page_once():
     prediction, result = x.sharing.predict(PASSPORT), x.sharing.run()
     assert result.data["computed"] == prediction.data["computed"] < prediction.data["all"] / 2
     assert result.data["error"] < 2e-3
+    for error, words in ((0.0, "the same to the last bit"), (1e-4, "differ by 0.0001")):
+        assert words in x.sharing.explain(
+            prediction, Outcome(result.quantity, result.data | {"error": error})
+        )
     assert result.data["forked"] == 0
     assert result.data["written"] < result.data["whole"] / 4

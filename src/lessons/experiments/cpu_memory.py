@@ -314,6 +314,11 @@ class Independent(Experiment):
             "are under way when one thread streams. Sixteen walks give the processor sixteen loads to overlap, and "
             f"it made **{result.quantity.value:.1f} times** as many a second. "
         )
+        if result.quantity.high > 2 * result.quantity.low:
+            return text + (
+                f"But the interval reaches from {result.quantity.low:.1f} to {result.quantity.high:.1f}: something "
+                "else used the memory in some of the walks, and this run can't tell. Run it again on a quiet machine."
+            )
         if result.quantity.value < 0.75 * prediction.quantity.value:
             return text + (
                 "That is less than streaming promised: a stream is helped by prefetchers, which fetch lines nobody "

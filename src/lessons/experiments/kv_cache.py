@@ -263,9 +263,9 @@ class Sharing(Experiment):
 
     def explain(self, prediction: Outcome, result: Outcome) -> str:
         data = result.data
+        same = f"differ by {data['error']:.1g} at most" if data["error"] else "are the same to the last bit"
         text = (
-            f"The model computed {data['computed']} of {prediction.data['all']} tokens; the logits differ by "
-            f"{data['error']:.1g} at most. The four prompts hold **{data['blocks']['shared']} blocks** instead of "
+            f"The model computed {data['computed']} of {prediction.data['all']} tokens, and the logits {same}. The four prompts hold **{data['blocks']['shared']} blocks** instead of "
             f"{data['blocks']['alone']}. Forking one of them four times took {data['forked']} blocks. Four answers "
             f"of {self.written} tokens then took {data['written']}, where four caches of their own would take "
             f"{data['whole']}: each fork copied one block, the one that it began to write in. "
