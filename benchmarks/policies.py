@@ -1,0 +1,117 @@
+"""Continuous against static batching on our own engine, with 8 slots and one mix of answers.
+
+Packed weights, int8 activations, one thread. The answers are the quantiles of a log-normal distribution, in an order
+fixed before the first run. A prompt has 2 tokens, so that a step has 8 to 16 rows, which is one compiled pass, and
+both sides pay nearly the same for it: what is left is how full the slots are. The sides take turns step by step.
+The static side serves the mix once, the continuous side again and again until the static one is through; either has
+a queue that never runs dry. `predicted` is known before anything runs: the steps of the static batches, each as
+long as its longest answer, over the steps of full slots. `expected` is the same for the mix in any order, from
+lessons.formulas.batching.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import cycle
+from math import exp
+from random import Random
+from statistics import NormalDist
+from time import perf_counter
+
+import common
+import numba
+import torch
+
+from lessons.formulas.batching import static_utilization
+from lessons.llm.load import LLM, load
+from lessons.serving.engine import Engine
+from lessons.serving.policies import Continuous, Policy, Static
+from lessons.serving.request import Request
+from lessons.serving.scheduler import Scheduler
+
+THREADS = 1
+SLOTS, REQUESTS, PROMPT = 8, 96, 2
+MEDIAN, SIGMA = 16, 1.0  # of the answers' log-normal distribution, tokens
+BLOCKS = 200
+SEED = 20220711  # the first day of the conference at which continuous batching was published
+
+
+def answers() -> list[int]:
+    """Return the lengths of the answers in the order in which they are asked for."""
+    normal = NormalDist(0, SIGMA)
+    lengths = [round(MEDIAN * exp(normal.inv_cdf((i + 0.5) / REQUESTS))) for i in range(REQUESTS)]
+    Random(SEED).shuffle(lengths)
+    return [max(1, length) for length in lengths]
+
+
+def requests(lengths: Iterable[int], vocab: int) -> Iterator[Request]:
+    draw = Random(SEED)
+    for number, length in enumerate(lengths):
+        yield Request(number, 0.0, PROMPT, length, tuple(draw.choices(range(vocab), k=PROMPT)))
+
+
+class Side:
+    """A service with a full queue, run step by step."""
+
+    def __init__(self, llm: LLM, policy: Policy, lengths: Iterable[int]) -> None:
+        self.engine = Engine(llm, BLOCKS, share_prefixes=False, stop=False)
+        self.scheduler = Scheduler(policy, self.engine.blocks)
+        self.coming = requests(lengths, llm.config.vocab)
+        self.seconds, self.tokens = 0.0, 0
+
+    def step(self) -> bool:
+        """Run one step; tell whether there was one."""
+        began = perf_counter()
+        while len(self.scheduler.waiting) < SLOTS and (request := next(self.coming, None)) is not None:
+            self.scheduler.add(request)
+        batch = self.scheduler.schedule(0.0)
+        if not batch.rows:
+            return False
+        self.tokens -= sum(request.generated for request, _ in batch.rows)
+        self.scheduler.update(batch, 0.0, self.engine.run(batch))
+        self.tokens += sum(request.generated for request, _ in batch.rows)
+        self.seconds += perf_counter() - began
+        return True
+
+    @property
+    def rate(self) -> float:
+        """Tokens a second so far."""
+        return self.tokens / self.seconds
+
+
+def measure_once() -> common.Record:
+    """Serve in one process: continuous, static, and static again as the guard."""
+    torch.set_num_threads(THREADS)
+    numba.set_num_threads(THREADS)
+    llm = load("packed", activations="int8")
+    lengths = answers()
+    warm = Side(llm, Continuous(SLOTS), [1, 2, 3] * SLOTS)  # compiles
+    while warm.step():
+        pass
+    ours = Side(llm, Continuous(SLOTS), cycle(lengths))
+    first, second = (Side(llm, Static(SLOTS), lengths) for _ in range(2))
+    while first.step():
+        ours.step()
+        second.step()
+    peer = (first.tokens + second.tokens) / (first.seconds + second.seconds)
+    ratio = ours.rate / peer
+    longest = [max(lengths[i : i + SLOTS]) for i in range(0, REQUESTS, SLOTS)]
+    predicted = sum(longest) / (sum(lengths) / SLOTS)
+    ratios = sorted(ours.rate / side.rate for side in (first, second))
+    return {
+        "ratio": ratio,
+        "low": ratios[0],
+        "high": ratios[1],
+        "ours": ours.rate,
+        "peer": peer,
+        "unit": "tokens/s",
+        "threads": THREADS,
+        "guard": first.seconds / second.seconds,
+        "predicted": predicted,
+        "expected": 1 / static_utilization(lengths, SLOTS),
+        "of_predicted": min(ratio / predicted, predicted / ratio),
+    }
+
+
+if __name__ == "__main__":
+    common.main(measure_once, bar=2.5, other_bars={"of_predicted": 0.9})
