@@ -140,7 +140,7 @@ class Engine:
             tokens.append(torch.tensor(_tokens(request, cache.length, n)))
         logits = self.model.forward_batch(tokens, caches, last_only=True)
         stopped = set()
-        for (request, n), token in zip(batch.rows, logits.argmax(dim=1).tolist()):
+        for (request, n), token in zip(batch.rows, self.choose(batch, logits)):
             self.blocks.settle(request)
             if request.state is State.FINISHED or request.computed + n < request.length:
                 continue
@@ -151,6 +151,10 @@ class Engine:
                 stopped.add(request.id)
         self.steps.append(Step(to_do, perf_counter() - began))
         return stopped
+
+    def choose(self, batch: Batch, logits: torch.Tensor) -> list[int]:
+        """Return the next token of each row from its logits [rows, vocab]: the likeliest."""
+        return logits.argmax(dim=1).tolist()
 
 
 def _tokens(request: Request, start: int, count: int) -> list[int]:
