@@ -265,10 +265,11 @@ class Sharing(Experiment):
         data = result.data
         same = f"differ by {data['error']:.1g} at most" if data["error"] else "are the same to the last bit"
         text = (
-            f"The model computed {data['computed']} of {prediction.data['all']} tokens, and the logits {same}. The four prompts hold **{data['blocks']['shared']} blocks** instead of "
-            f"{data['blocks']['alone']}. Forking one of them four times took {data['forked']} blocks. Four answers "
-            f"of {self.written} tokens then took {data['written']}, where four caches of their own would take "
-            f"{data['whole']}: each fork copied one block, the one that it began to write in. "
+            f"The model computed {data['computed']} of {prediction.data['all']} tokens, and the logits {same}. The "
+            f"four prompts hold **{data['blocks']['shared']} blocks** instead of {data['blocks']['alone']}. Forking "
+            f"one of them four times took {data['forked']} blocks. Four answers of {self.written} tokens then took "
+            f"{data['written']}, where four caches of their own would take {data['whole']}: each fork copied one "
+            "block, the one that it began to write in. "
         )
         if result.quantity.value < 0.85 * prediction.quantity.value:
             return text + (
