@@ -112,7 +112,7 @@ class WeightError(Experiment):
         return (
             "Signal over noise of four 4-bit formats for blocks of 32, 64 and 128 weights. On the layers' matrices "
             "the points lie close to the dashed lines of normal weights, which fall as blocks grow, that of NF4 "
-            "most gently. On the embedding all but NF4 lie clearly below their lines."
+            "most gently. On the embedding the points lie below their lines, and further below the larger the block."
         )
 
     def explain(self, prediction: Outcome, result: Outcome) -> str:

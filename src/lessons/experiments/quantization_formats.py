@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from lessons.kernels.fp8.formats import E4M3, E5M2
 from lessons.kernels.packed.formats import NF4_BOOK
 
 ABSMAX, SIGNED, RANGE = "absmax", "signed", "range"
+CELLS = 1 << 16
 
 
 def even(low: int, high: int, unit: int) -> tuple[float, ...]:
@@ -26,9 +27,20 @@ def nearest_step(x: np.ndarray, low: int, high: int, unit: int) -> np.ndarray:
 
 
 def nearest_level(x: np.ndarray, levels: tuple[float, ...]) -> np.ndarray:
-    """Round to the nearest of any rising levels; x is float32."""
+    """Round to the nearest of any rising levels; x is float32 within -1 and 1.
+
+    A table of narrow cells is ten times as fast as a search. What lies in one cell with the middle between two
+    levels may go to either of them, at the same error to within the cell.
+    """
+    cells = ((x + 1) * np.float32(CELLS / 2)).astype(np.int32)
+    return _cell_levels(levels)[np.minimum(cells, CELLS - 1)]
+
+
+@cache
+def _cell_levels(levels: tuple[float, ...]) -> np.ndarray:
     book = np.array(levels, np.float32)
-    return book[np.searchsorted((book[1:] + book[:-1]) / 2, x)]
+    middles = (np.arange(CELLS, dtype=np.float32) + 0.5) * (2 / CELLS) - 1
+    return book[np.searchsorted((book[1:] + book[:-1]) / 2, middles)].astype(np.float32)
 
 
 def nearest_float8(x: np.ndarray, format: str, largest: float) -> np.ndarray:
