@@ -35,7 +35,7 @@ def test_everyone_sees_what_was_written_before_the_meeting(threads):
     flags = np.zeros(threads * FLAG_BYTES // 8, np.int64)
     written, sums = np.zeros(threads, np.int64), np.zeros(threads, np.int64)
     argument = np.array([threads, *(x.ctypes.data for x in (flags, written, sums))])
-    team.run(pass_around.address, threads, argument.ctypes.data)
+    team.run(pass_around, threads, argument.ctypes.data)
     rounds = ROUNDS * (ROUNDS - 1) // 2
     assert sums.tolist() == [rounds * ((me + 1) % threads + 1) for me in range(threads)]
 
@@ -71,7 +71,7 @@ print(numba.get_num_threads(), team.size(), numba.threading_layer())
 
 def test_a_team_larger_than_the_pool_is_refused():
     with pytest.raises(ValueError, match="Numba has"):
-        team.run(0, numba.get_num_threads() + 1, 0)
+        team.run(pass_around, numba.get_num_threads() + 1, 0)
 
 
 @pytest.mark.parametrize("count, threads", [(0, 3), (1, 2), (7, 2), (96, 5)])

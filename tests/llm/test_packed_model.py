@@ -1,5 +1,9 @@
 """The model with its weights left in the file's 4 and 8 bits."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -78,3 +82,42 @@ def test_a_product_with_many_rows_expands_the_weights(file):
     torch.testing.assert_close(linear(x, matrix).double(), want, atol=1e-4, rtol=1e-4)
     few = linear(x[:3], PackedMatrix(matrix.packed, "float32"))
     torch.testing.assert_close(few.double(), want[:3], atol=1e-4, rtol=1e-4)
+
+
+CHILD = """
+import json, resource, sys
+resource.setrlimit(resource.RLIMIT_AS, (limit := 4 * 10**9, limit))
+import torch
+from lessons.llm.load import load
+llm = load("packed", activations=sys.argv[1])
+cache = llm.new_cache(8)
+logits = [llm.model.forward(torch.tensor(t), cache) for t in ([1000, 1001, 1002], [7])]
+torch.save(torch.cat(logits), sys.argv[2])
+print(json.dumps(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024))
+"""
+
+
+def four_tokens(llm):
+    cache = llm.new_cache(8)
+    return torch.cat([llm.model.forward(torch.tensor(t), cache) for t in ([1000, 1001, 1002], [7])])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is limited and counted as Linux does")
+@pytest.mark.parametrize("target, activations", [("haswell", "float32"), ("generic", "int8")])
+def test_other_processors_give_the_same_logits_in_two_gigabytes(llm, tmp_path, target, activations):
+    saved = tmp_path / "logits.pt"
+    one = {"NUMBA_CPU_NAME": target, "NUMBA_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, activations, str(saved)],
+        env={**os.environ, **one},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 2e9
+    want, got = four_tokens(llm), torch.load(saved)
+    if activations == "float32":
+        torch.testing.assert_close(got, want, atol=TOLERANCE, rtol=0)
+    else:
+        here = four_tokens(load("packed", activations="int8"))
+        assert (got - want).abs().mean() < 1.3 * (here - want).abs().mean()

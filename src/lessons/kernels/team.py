@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import sys
 from functools import cache
+from typing import Any
 
 import numpy as np
 from llvmlite import ir
@@ -130,11 +131,11 @@ def _alone(threads, function, argument):
     call2(function, 0, argument)
 
 
-def run(function: int, threads: int, argument: int) -> None:
+def run(function: Any, threads: int, argument: int) -> None:
     """Call the C function ``function(me, argument)`` for each ``me`` below ``threads``, all at the same time.
 
     Args:
-        function: its address.
+        function: what ``numba.cfunc`` returned.
         threads: at most ``size()``, or those that meet would wait for one that never runs. With one, no other
             thread is woken.
         argument: an address, or any other int64.
@@ -144,7 +145,7 @@ def run(function: int, threads: int, argument: int) -> None:
     """
     if threads > get_num_threads():
         raise ValueError(f"a team of {threads} needs as many threads, and Numba has {get_num_threads()}")
-    (_start if threads > 1 else _alone)(threads, function, argument)
+    (_start if threads > 1 else _alone)(threads, function.address, argument)
 
 
 def size() -> int:
@@ -165,7 +166,7 @@ def _all_arrive(threads: int) -> bool:
     flags = np.zeros((threads, FLAG_BYTES // 8), np.int64)
     arrived = np.zeros(threads, np.int64)
     argument = np.array([threads, flags.ctypes.data, arrived.ctypes.data])
-    run(_arrive.address, threads, argument.ctypes.data)
+    run(_arrive, threads, argument.ctypes.data)
     return threading_layer() != "tbb" and bool(arrived.all())
 
 

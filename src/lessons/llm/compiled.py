@@ -110,7 +110,7 @@ class CompiledPass:
                 (step.TABLES, tables),
             ):
                 arguments[at : at + 2] = array.ctypes.data, len(array)
-            team.run(self._run.address, threads, arguments.ctypes.data)
+            team.run(self._run, threads, arguments.ctypes.data)
         return logits
 
     def _find_products(self, rows: int, wanted: int) -> np.ndarray:
