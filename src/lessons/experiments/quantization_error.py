@@ -172,9 +172,9 @@ class WeightError(Experiment):
             return "Embedding and layers both lie near the lines: inside a block these weights are as good as normal."
         return (
             f"The embedding lies {lost:.1f} dB below the line of INT4. Its blocks have heavier tails: the mean fourth "
-            f"power inside a block of 32 is {kurtosis[EMBEDDING]:.1f} there and {kurtosis[LAYERS]:.1f} in the "
-            "layers. One large weight sets the scale, and the others get what is left of the levels. NF4 keeps most "
-            "of its levels near zero, and loses least."
+            f"power inside a block of 32 is {kurtosis[EMBEDDING]:.1f} there, {kurtosis[LAYERS]:.1f} in the layers, and "
+            "2.8 for normal numbers. One large weight sets the scale, and the others get what is left of the levels. "
+            "NF4 keeps most of its levels near zero, and loses least."
         )
 
 
