@@ -79,15 +79,20 @@ class Side:
         return self.tokens / self.seconds
 
 
+def compile_passes(llm: LLM) -> None:
+    """Run a pass of each number of rows that a step can have: it is compiled at its first use."""
+    for prompts in range(SLOTS + 1):
+        tokens = [torch.ones(PROMPT if i < prompts else 1, dtype=torch.int64) for i in range(SLOTS)]
+        llm.model.forward_batch(tokens, [llm.new_cache(PROMPT) for _ in tokens], last_only=True)
+
+
 def measure_once() -> common.Record:
     """Serve in one process: continuous, static, and static again as the guard."""
     torch.set_num_threads(THREADS)
     numba.set_num_threads(THREADS)
     llm = load("packed", activations="int8")
     lengths = answers()
-    warm = Side(llm, Continuous(SLOTS), [1, 2, 3] * SLOTS)  # compiles
-    while warm.step():
-        pass
+    compile_passes(llm)
     ours = Side(llm, Continuous(SLOTS), cycle(lengths))
     first, second = (Side(llm, Static(SLOTS), lengths) for _ in range(2))
     while first.step():
