@@ -18,6 +18,7 @@ COMMANDS = {
     "get-model": "lessons.cli.get_model",
     "passport": "lessons.cli.passport",
     "generate": "lessons.cli.generate",
+    "serve": "lessons.cli.serve",
     "record": "lessons.cli.record",
     "report": "lessons.cli.report",
 }

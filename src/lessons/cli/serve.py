@@ -1,0 +1,31 @@
+"""Serve the book's language model to many clients, as an OpenAI-compatible server.
+
+``/v1/completions``, ``/v1/chat/completions``, ``/v1/models``, ``/health`` and ``/metrics``.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--host", default="127.0.0.1", help="where to listen (127.0.0.1: this computer only)")
+    parser.add_argument("--port", type=int, default=8000, help="0 takes a free one (8000)")
+    parser.add_argument("--weights", default="packed", help="packed, float32 or bfloat16 (packed)")
+    parser.add_argument(
+        "--activations", help="float32, or int8 with packed weights (int8 if they are packed)"
+    )
+    parser.add_argument("--slots", type=int, default=8, metavar="N", help="requests that run at a time (8)")
+    parser.add_argument(
+        "--blocks", type=int, default=512, metavar="N", help="of KV cache, 16 tokens each (512)"
+    )
+    parser.add_argument("--policy", default="continuous", help="continuous, or chunked prefill (continuous)")
+
+
+def run(args: argparse.Namespace) -> None:
+    from lessons.llm.load import PACKED, load
+    from lessons.serving.server import build, serve
+
+    activations = args.activations or ("int8" if args.weights == PACKED else "float32")
+    api = build(load(args.weights, activations=activations), args.slots, args.blocks, args.policy)
+    serve(api, args.host, args.port, lambda address: print(f"serving at {address}", flush=True))

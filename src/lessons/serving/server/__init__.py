@@ -1,0 +1,95 @@
+"""An OpenAI-compatible server around the book's own engine.
+
+Read in this order: ``protocol`` (what a request may say), ``worker`` (one thread that owns the model, the scheduler
+and the pool), ``sampling`` (its engine), ``text`` (tokens to characters), ``answers`` (what goes back), ``app`` (the
+routes), ``metrics`` (what Prometheus reads, with vLLM's names).
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from lessons.errors import LessonError
+from lessons.serving.policies import ChunkedPrefill, Continuous
+
+if TYPE_CHECKING:
+    from lessons.llm.load import LLM
+    from lessons.serving.server.app import Api
+
+NAME = "SmolLM2-135M-Instruct"
+POLICIES: dict[str, type[Continuous]] = {"continuous": Continuous, "chunked": ChunkedPrefill}
+GRACE = 3  # seconds that open connections get when the server is asked to end
+
+
+def build(llm: LLM, slots: int = 8, blocks: int = 512, policy: str = "continuous") -> Api:
+    """Put model, engine, scheduler and routes together.
+
+    Args:
+        llm: the loaded model.
+        slots: requests that run at a time.
+        blocks: of the KV cache, 16 tokens each.
+        policy: "continuous" or "chunked".
+
+    Raises:
+        LessonError: for an unknown policy, or fewer than one slot or block.
+    """
+    from lessons.serving.server.app import Api
+    from lessons.serving.server.metrics import ServerMetrics
+    from lessons.serving.server.sampling import SamplingEngine
+    from lessons.serving.server.worker import Worker
+
+    if policy not in POLICIES:
+        raise LessonError(f"policy is {policy!r}; choose one of {', '.join(POLICIES)}")
+    if blocks < 1:
+        raise LessonError(f"blocks is {blocks}; the cache needs 1 block or more")
+    rules = POLICIES[policy](slots)
+    metrics = ServerMetrics()
+    return Api(NAME, llm.tokenizer, Worker(SamplingEngine(llm, blocks), rules, metrics), metrics)
+
+
+def serve(api: Api, host: str, port: int, ready: Callable[[str], None]) -> None:
+    """Serve until the process is asked to end (Ctrl-C or SIGTERM).
+
+    Args:
+        api: from ``build``.
+        host, port: where to listen; port 0 takes a free one.
+        ready: called with the address once requests are taken.
+
+    Raises:
+        LessonError: when nobody can listen there.
+    """
+    import uvicorn
+
+    listener = _listen(host, port)
+    _warm_up(api)
+    at = f"[{host}]" if ":" in host else host
+    ready(f"http://{at}:{listener.getsockname()[1]}")
+    config = uvicorn.Config(
+        api.app(), log_level="warning", timeout_graceful_shutdown=GRACE, timeout_keep_alive=60
+    )
+    with suppress(KeyboardInterrupt):  # which uvicorn raises again after its shutdown
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        # Clients that come before the loop runs wait in the backlog.
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except (OSError, OverflowError) as error:
+        raise LessonError(f"cannot listen on {host} port {port} ({error}); choose another") from None
+
+
+def _warm_up(api: Api) -> None:
+    """Run a prompt and a step of decoding, so that the first client does not wait for a compiler."""
+    from lessons.serving.engine import run
+    from lessons.serving.request import Request
+
+    worker = api.worker
+    prompts = [tuple(api.tokenizer.encode(text)) for text in ("One, two, three", "A list of " * 12)]
+    fitting = [p for p in prompts if len(p) + 4 <= worker.longest]
+    list(run((Request(n, 0.0, len(p), 4, p) for n, p in enumerate(fitting)), worker.scheduler, worker.engine))
+    worker.engine.restart()
