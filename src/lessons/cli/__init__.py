@@ -19,6 +19,7 @@ COMMANDS = {
     "passport": "lessons.cli.passport",
     "generate": "lessons.cli.generate",
     "serve": "lessons.cli.serve",
+    "loadtest": "lessons.cli.loadtest",
     "record": "lessons.cli.record",
     "report": "lessons.cli.report",
 }

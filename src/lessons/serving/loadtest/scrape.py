@@ -1,0 +1,68 @@
+"""What the server says of itself at ``/metrics``: vLLM's names, ours (which are the same after the prefix), or none."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+PREFIXES = ("vllm:", "lessons:")
+COUNTERS = {
+    "prompt tokens": "prompt_tokens_total",
+    "generated tokens": "generation_tokens_total",
+    "preemptions": "num_preemptions_total",
+}
+# Histograms, of which the mean is shown; an older name of vLLM's stands behind the newer one.
+MEANS = {
+    "TTFT": ("time_to_first_token_seconds",),
+    "TPOT": ("request_time_per_output_token_seconds",),
+    "ITL": ("inter_token_latency_seconds", "time_per_output_token_seconds"),
+}
+GAUGES = {"KV cache in use": ("kv_cache_usage_perc", "gpu_cache_usage_perc")}
+
+Samples = dict[str, float]
+
+
+async def scrape(http: httpx.AsyncClient) -> Samples:
+    """Return the server's samples by name without the prefix, summed over labels; none where it has no metrics."""
+    try:
+        answer = await http.get("/metrics")
+        return parse(answer.text) if answer.status_code == 200 else {}
+    except httpx.HTTPError:
+        return {}
+
+
+def parse(text: str) -> Samples:
+    """Return the samples in Prometheus's text format; nothing where it is another format."""
+    samples: Samples = defaultdict(float)
+    try:
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                for prefix in PREFIXES:
+                    if sample.name.startswith(prefix):
+                        samples[sample.name.removeprefix(prefix)] += sample.value
+    except ValueError:
+        return {}
+    return dict(samples)
+
+
+def difference(before: Samples, after: Samples) -> dict[str, float]:
+    """Return what happened between two scrapes: counts, mean seconds of histograms, and gauges as they are now."""
+    found: dict[str, float] = {}
+
+    def grown(name: str) -> float:
+        return after[name] - before.get(name, 0.0)
+
+    for label, name in COUNTERS.items():
+        if name in after:
+            found[label] = grown(name)
+    for label, names in MEANS.items():
+        for name in names:
+            if f"{name}_count" in after and grown(f"{name}_count") > 0 and label not in found:
+                found[label] = grown(f"{name}_sum") / grown(f"{name}_count")
+    for label, names in GAUGES.items():
+        for name in names:
+            if name in after and label not in found:
+                found[label] = after[name]
+    return found
