@@ -71,7 +71,7 @@ class AttentionLayers:
 
         return run
 
-    def compare(self, table: Sequence[int], rounds: int = 18) -> measure.Comparison:
+    def compare(self, table: Sequence[int], rounds: int = 12) -> measure.Comparison:
         """Compare paged attention (ours) with contiguous attention (peer), the weights read before each."""
         with one_thread():
             return measure.compare(

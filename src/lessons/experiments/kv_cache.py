@@ -162,7 +162,7 @@ class Generation(Experiment):
         if ratio < 0.8:
             return text + (
                 " The factor is smaller than predicted, because the cached step does not reach the memory's full "
-                "rate: besides reading weights it starts hundreds of small operations."
+                "rate: between the products it also computes norms, rotations and attention."
             )
         if ratio > 1.25:
             return (
