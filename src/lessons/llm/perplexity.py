@@ -85,18 +85,21 @@ def score(llm: LLM, texts: Sequence[torch.Tensor], *, chunk: int | None = None) 
     Args:
         llm: the model.
         texts: int64 [n], n >= 2, each read with an empty cache.
-        chunk: tokens of a pass. Where None, a text is one pass. Small chunks take the path of decoding, which may
-            do its arithmetic otherwise than a prompt's (packed weights).
+        chunk: where None, all texts are one pass, and their logits lie in memory together. Else each text is read
+            in passes of so many tokens: small ones take the path of decoding, which may do its arithmetic
+            otherwise than a prompt's (packed weights).
 
     Returns:
         The surprise of every token but each text's first.
     """
     parts = []
-    for text in texts:
-        cache = llm.new_cache(len(text))
-        given, following = text[:-1], text[1:].to(llm.model.device)
-        step = chunk or len(given)
-        for first in range(0, len(given), step):
-            logits = llm.model.forward(given[first : first + step], cache)
-            parts.append(cross_entropy(logits, following[first : first + step], reduction="none"))
+    for group in [texts] if chunk is None else [[text] for text in texts]:
+        caches = [llm.new_cache(len(text)) for text in group]
+        longest = max(len(text) for text in group) - 1
+        step = chunk or longest
+        for first in range(0, longest, step):
+            end = first + step
+            logits = llm.model.forward_batch([text[:-1][first:end] for text in group], caches)
+            following = torch.cat([text[1:][first:end] for text in group])
+            parts.append(cross_entropy(logits, following.to(logits.device), reduction="none"))
     return Score(torch.cat(parts).cpu())
