@@ -109,3 +109,23 @@ def test_what_cannot_be_run_is_refused(llm):
     context = llm.config.context_length
     with pytest.raises(LessonError, match=f"longest that fits has {context}"):
         scheduler.add(Request(0, 0.0, context, 1))
+
+
+def test_an_interrupted_run_leaves_nothing_behind(llm, prompts):
+    engine = Engine(llm, 100, BLOCK, stop=False)
+
+    def started():
+        scheduler = Scheduler(policies.Continuous(3), engine.blocks)
+        return run(made(prompts[:3], (1, 9, 9)), scheduler, engine)
+
+    next(iter(started()))
+    assert engine.blocks.caches
+    assert len(list(started())) == 3
+    assert engine.blocks.free == engine.blocks.pool.available == 100
+
+
+def test_two_requests_with_one_id_are_refused(llm, prompts):
+    engine = Engine(llm, 100, BLOCK)
+    requests = [Request(7, 0.0, len(p), 3, p) for p in prompts[:2]]
+    with pytest.raises(LessonError, match="two requests have the id 7"):
+        list(run(requests, Scheduler(policies.Continuous(2), engine.blocks), engine))

@@ -169,7 +169,7 @@ class Step(NamedTuple):
 class Fitted:
     """A step's time as a sum: a constant, and a rate each for tokens, sequences, context and pairs.
 
-    A program for a few rows and one for many are two programs, so there are two sums.
+    A program for a few rows and one for many are two programs, so there are two sums. Swaps are in neither.
 
     Attributes:
         few: tokens up to which a step belongs to the first.

@@ -46,6 +46,8 @@ class PagedBlocks:
         return self.pool.available - sum(self._promised.values())
 
     def admit(self, request: Request, spare: float) -> bool:
+        if request.id in self.caches:
+            raise LessonError(f"two requests have the id {request.id}; number them apart")
         cache = PagedCache(self.pool)
         if self.share and request.computed == 0:
             cache.match_prefix(request.token_ids)
@@ -78,6 +80,14 @@ class PagedBlocks:
         self.caches.pop(request.id).free()
         del self._promised[request.id]
         request.capacity = 0
+
+    def clear(self) -> None:
+        """Take back what an interrupted run left behind."""
+        for cache in self.caches.values():
+            cache.free()
+        self.caches.clear()
+        self._promised.clear()
+        self._swapped.clear()
 
     def swap_out(self, request: Request) -> None:
         blocks = self.caches[request.id].blocks
@@ -119,8 +129,9 @@ class Engine:
         self._began = perf_counter()
 
     def restart(self) -> None:
-        """Set the clock to 0 and forget the steps; what the pool remembers stays."""
+        """Set the clock to 0 and forget the steps and what was running; prefixes in the pool stay."""
         self.steps = []
+        self.blocks.clear()
         self._began = perf_counter()
 
     def now(self) -> float:

@@ -103,8 +103,9 @@ class Scheduler:
         Only the newest can still have more than one token to compute: it took the rest of a budget when it came.
         """
         budget = self.policy.tokens_a_step
+        finished = State.FINISHED  # looked up once, not once a token
         for request in self.running:  # which may lose its newest members on the way
-            if request.state is State.FINISHED:  # a slot that is held: its row is computed for nothing
+            if request.state is finished:  # a slot that is held: its row is computed for nothing
                 batch.rows.append((request, 1))
                 continue
             if request.length > request.capacity and not self._make_room(request, batch):
@@ -166,8 +167,9 @@ class Scheduler:
             Those who finished, or left after ``leave_after`` tokens.
         """
         done = []
+        finished, leave_after = State.FINISHED, self.leave_after
         for request, tokens in batch.rows:
-            if request.state is State.FINISHED:
+            if request.state is finished:
                 continue
             request.computed += tokens
             if request.computed < request.length:
@@ -176,9 +178,9 @@ class Scheduler:
             request.token_times.append(now)
             written = request.length - request.prompt_tokens
             if written >= request.max_tokens or request.id in stopped:
-                request.state = State.FINISHED
+                request.state = finished
                 done.append(request)
-            elif written >= self.leave_after:
+            elif written >= leave_after:
                 request.state = State.WAITING
                 done.append(request)
         if done or batch.preempted:
