@@ -122,7 +122,7 @@ class Phases(Experiment):
             times[phase] = []
             for n in counts:
                 progress(f"{phase}, {n} tokens in a pass")
-                times[phase].append(time(one_pass(phase, n), samples=2 if n > 16 else 9).median())
+                times[phase].append(time(one_pass(phase, n), samples=2 if n > 8 else 9).median())
             data[phase] = {"tokens": counts, "seconds": [q.value for q in times[phase]]}
         written, read = times["decode"][0], times["prefill"][-1]
         return Outcome(written.ratio(read).scaled(self.tokens["prefill"][-1]), data)
