@@ -1,0 +1,111 @@
+"""The load generator end to end, against a real server and against broken ones."""
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from lessons.serving.request import Request
+from lessons.serving.workload import write_trace
+
+COMMAND = [sys.executable, "-c", "import sys; from lessons.cli import main; sys.exit(main())", "loadtest"]
+
+
+def loadtest(*words):
+    return subprocess.run([*COMMAND, *words], capture_output=True, text=True, timeout=60)
+
+
+def report(*words):
+    done = loadtest(*words, "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("load", [("--concurrency", "3"), ("--rate", "20")])
+def test_it_measures_what_the_server_counts(server, load):
+    words = ("--requests", "6", "--input-tokens", "12", "--output-tokens", "5", "--ignore-eos", *load)
+    found = report(f"{server}/v1", *words, "--ttft", "60", "--tpot", "60")
+    assert (found["requests"], found["failed"], found["output_tokens"]) == (6, {}, 30)
+    said = found["server"]
+    assert said["generated tokens"] == 30 and said["prompt tokens"] == found["prompt_tokens"]
+    assert 36 < found["prompt_tokens"] < 144  # 72 were asked for, by characters
+    assert 0 < found["ttft"]["p50"] <= found["ttft"]["p99"] and 0 < found["tpot"]["p50"]
+    assert found["attainment"] == 1 and found["goodput"] == pytest.approx(found["requests_per_second"])
+    # A client's clock starts before the server's and stops after it.
+    assert found["ttft"]["p99"] >= said["TTFT"]
+
+
+def test_a_trace_is_sent_as_it_is(server, tmp_path):
+    path = tmp_path / "trace.jsonl"
+    write_trace(path, [Request(n, 0.1 * n, 3, 2 + n, (504, 3575, 282)) for n in range(3)])
+    found = report(server, "--trace", str(path), "--ignore-eos")
+    assert (found["prompt_tokens"], found["output_tokens"]) == (9, 2 + 3 + 4) and found["seconds"] > 0.2
+
+
+def test_what_fails_is_counted_with_its_reason(server):
+    done = loadtest(server, "--requests", "3", "--output-tokens", "384", "--input-tokens", "8")
+    assert done.returncode == 1 and "0 finished, 3 failed" in done.stdout and "HTTP 400" in done.stdout
+
+
+def test_an_interrupted_test_prints_what_it_measured(server):
+    words = ("--requests", "500", "--concurrency", "2", "--input-tokens", "4", "--output-tokens", "3")
+    process = subprocess.Popen(
+        [*COMMAND, server, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    time.sleep(4)
+    process.send_signal(signal.SIGINT)
+    out, errors = process.communicate(timeout=30)
+    assert process.returncode == 0 and errors == ""
+    assert "unfinished" in out and "TTFT" in out and "0 failed" in out and not out.startswith("requests  0 ")
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["http://127.0.0.1:9"], "no server answers"),
+        (["http://127.0.0.1:9", "--requests", "0"], "requests is 0"),
+        (["http://127.0.0.1:9", "--rate", "-1"], "rate is -1.0"),
+        (["http://127.0.0.1:9", "--trace", "/no/such/file"], "cannot read the trace"),
+        (["nonsense"], "nonsense"),
+    ],
+)
+def test_bad_input_is_one_sentence(words, message):
+    done = loadtest(*words)
+    assert done.returncode == 2 and message in done.stderr and done.stderr.count("\n") == 1
+
+
+class Broken(BaseHTTPRequestHandler):
+    """Answers the first request, and breaks off every later stream."""
+
+    answers = 0
+
+    def do_GET(self):
+        self._send(json.dumps({"data": [{"id": "m"}]}).encode() if "models" in self.path else b"<html>")
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        Broken.answers += 1
+        piece = b'data: {"choices": [{"text": "a"}], "usage": null}\n\n'
+        self._send(piece if Broken.answers > 1 else piece + b"data: [DONE]\n\n")
+
+    def _send(self, body):
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args):
+        pass
+
+
+def test_a_stream_that_breaks_off_is_no_answer():
+    with ThreadingHTTPServer(("127.0.0.1", 0), Broken) as http:
+        threading.Thread(target=http.serve_forever, daemon=True).start()
+        done = loadtest(f"http://127.0.0.1:{http.server_address[1]}", "--requests", "3")
+        http.shutdown()
+    assert done.returncode == 1 and "3 x a stream that broke off before [DONE]" in done.stdout
