@@ -1,3 +1,5 @@
+from itertools import groupby
+
 import numpy as np
 import pytest
 
@@ -168,7 +170,14 @@ def test_speed_explains_each_case(plain, whole, words):
     seconds = dict(zip(speed.VARIANTS, (27e-3, 14e-3, plain, whole)))
     data = {"seconds": {name: Quantity(s, "s").to_json() for name, s in seconds.items()}}
     text = x.speed.explain(prediction, Outcome(Quantity(1, "1"), data))
-    assert all(word in text for word in words)
+    assert all(word in text for word in words) and "other work" not in text
+
+
+def test_speed_on_a_busy_machine_compares_with_itself():
+    seconds = dict(zip(speed.VARIANTS, (60e-3, 30e-3, 11e-3, 10e-3)))
+    data = {"seconds": {name: Quantity(s, "s").to_json() for name, s in seconds.items()}}
+    text = x.speed.explain(x.speed.predict(PASSPORT), Outcome(Quantity(6, "1"), data))
+    assert "as memory gives them" in text and "other work" in text
 
 
 def test_rows_predicts_level_and_then_rising():
@@ -191,11 +200,13 @@ def test_rows_explains_each_case(plain, whole, words, absent):
     assert words in text and absent not in text
 
 
-def test_steps_take_turns_and_the_second_time_counts():
+def test_steps_take_turns_and_settle_first(monkeypatch):
+    monkeypatch.setattr(speed, "SETTLE", 1e-3)
     log = []
     steps = {"a": lambda: log.append("a"), "b": lambda: log.append("b")}
     seconds = speed.in_turn(steps, rounds=3)
-    assert log == list("aabb") * 3
+    assert [name for name, _ in groupby(log)] == list("ababab")
+    assert min(len(list(run)) for _, run in groupby(log)) > 1
     assert {name: len(found) for name, found in seconds.items()} == {"a": 3, "b": 3}
 
 
