@@ -7,6 +7,7 @@ from lessons import figures
 from lessons.experiments import inference_vs_training as x
 from lessons.experiments import inference_vs_training_cards as cards
 from lessons.experiments import inference_vs_training_phases as phases
+from lessons.experiments import inference_vs_training_rounds as rounds
 from lessons.experiments.base import Outcome, Unavailable
 from lessons.experiments.inference_vs_training_model import TrainableLlama, TrainingShape, random_tokens
 from lessons.experiments.inference_vs_training_step import StepOnDevice
@@ -67,8 +68,8 @@ def test_a_pass_needs_the_weights_and_the_cache_of_the_real_model():
     ("decode", "prefill", "words"),
     [
         ((1, 1, 1, 1), (1, 1, 1), "foresaw the factor"),
-        ((1, 1, 1, 1), (1, 1, 2), "smaller than foreseen because reading took 2.00 times"),
-        ((2, 1, 1, 1), (1, 1, 1), "larger than foreseen because writing took 2.00 times"),
+        ((1, 1, 1, 1), (1, 1, 2), "smaller than foreseen: reading took 2.00 times"),
+        ((2, 1, 1, 1), (1, 1, 1), "larger than foreseen: writing took 2.00 times"),
         ((1, 1, 1, 1), (1, 1, 1), "share one reading of the weights"),
         ((1, 1, 1, 3), (1, 1, 1), "each user's own cache"),
         ((1, 1, 4, 4), (1, 1, 1), "changes its kernel"),
@@ -158,7 +159,7 @@ def test_a_step_is_three_forward_passes_and_the_optimizer():
 
 def test_the_experiments_run_draw_and_explain_on_little_memory():
     # Small sizes: this shows that all parts fit together, not how fast they are.
-    for experiment in (phases.Phases((4, 12), (1, 12)), type(x.memory)(TINY), type(x.step)(TINY)):
+    for experiment in (phases.Phases((4, 9), (1, 9)), type(x.memory)(TINY), type(x.step)(TINY)):
         prediction, result = experiment.predict(PASSPORT), experiment.run()
         result = Outcome.from_json(json.loads(json.dumps(result.to_json())))
         assert result.quantity.value > 0 and result.quantity.unit == experiment.unit
@@ -173,6 +174,15 @@ def test_the_gpu_s_network_trains_in_bfloat16():
     model = TrainableLlama(TINY).to(getattr(torch, StepOnDevice.dtype))
     model.loss(random_tokens(TINY)).backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_everything_is_timed_in_turns():
+    calls = []
+    seconds = rounds.in_turns({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, rounds=2)
+    assert calls == ["a", "b"] * 3 and [len(s) for s in seconds.values()] == [2, 2]
+    # A disturbance of one round hits both, and their ratio does not notice.
+    assert rounds.ratio([2.0, 20.0, 6.0], [1.0, 10.0, 3.0], factor=5).low == 10
+    assert rounds.medians({"a": [3.0, 1.0, 2.0]}) == {"a": 2.0}
 
 
 def test_offers_are_the_cheapest_and_in_order():

@@ -7,11 +7,11 @@ from functools import cache
 from typing import Any
 
 from lessons.experiments.base import Experiment, Outcome
+from lessons.experiments.inference_vs_training_rounds import in_turns, medians, ratio
 from lessons.experiments.roofline_plot import ceiling, roofs
 from lessons.experiments.threads import one_thread
 from lessons.formulas import kv_cache, training
 from lessons.formulas.roofline import Work, attention, time_bound
-from lessons.measure import time
 from lessons.passport import Passport
 from lessons.units import Quantity, format_value
 
@@ -116,16 +116,16 @@ class Phases(Experiment):
 
     @one_thread()
     def run(self, progress: Progress = SILENT) -> Outcome:
-        data: dict[str, Any] = {}
-        times: dict[str, list[Quantity]] = {}
-        for phase, counts in self.tokens.items():
-            times[phase] = []
-            for n in counts:
-                progress(f"{phase}, {n} tokens in a pass")
-                times[phase].append(time(one_pass(phase, n), samples=2 if n > 8 else 9).median())
-            data[phase] = {"tokens": counts, "seconds": [q.value for q in times[phase]]}
-        written, read = times["decode"][0], times["prefill"][-1]
-        return Outcome(written.ratio(read).scaled(self.tokens["prefill"][-1]), data)
+        progress("the model")
+        passes = {(phase, n): one_pass(phase, n) for phase, counts in self.tokens.items() for n in counts}
+        times = in_turns(passes, progress=progress)
+        middle = medians(times)
+        data = {
+            phase: {"tokens": counts, "seconds": [middle[phase, n] for n in counts]}
+            for phase, counts in self.tokens.items()
+        }
+        one, long = self.tokens["decode"][0], self.tokens["prefill"][-1]
+        return Outcome(ratio(times["decode", one], times["prefill", long], long / one), data)
 
     def draw(self, prediction: Outcome, result: Outcome, figure: Any) -> None:
         from lessons import figures
@@ -178,18 +178,19 @@ class Phases(Experiment):
             phase: result.data[phase]["seconds"][at] / prediction.data[phase]["seconds"][at]
             for phase, at in (("decode", 0), ("prefill", -1))
         }
-        ratio = result.quantity.value / prediction.quantity.value
-        if 0.8 <= ratio <= 1.25:
+        if 0.8 <= result.quantity.value / prediction.quantity.value <= 1.25:
             return text + "The passport's two rates foresaw the factor."
+        reading, writing = (f"{gaps[phase]:.2f} times its bound" for phase in ("prefill", "decode"))
         if gaps["prefill"] > 1.25 * gaps["decode"]:
             return text + (
-                f"The factor is smaller than foreseen because reading took {gaps['prefill']:.2f} times its bound: the "
-                "model's matrices are narrow, and between the products stand norms, activations and attention."
+                f"The factor is smaller than foreseen: reading took {reading}, and writing {writing}. The model's "
+                "matrices are narrow, and between the products stand norms, activations and attention. Arithmetic "
+                "also suffers more than a wait for memory does when a neighbour shares the core."
             )
         if gaps["decode"] > 1.25 * gaps["prefill"]:
             return text + (
-                f"The factor is larger than foreseen because writing took {gaps['decode']:.2f} times its bound: a "
-                "token starts hundreds of small operations that move few bytes."
+                f"The factor is larger than foreseen: writing took {writing}, and reading {reading}. A token starts "
+                "hundreds of small operations that move few bytes, and a neighbour who reads much slows it most."
             )
         return text + (
             "Neither phase alone explains the difference: the machine was not the one of the passport while this ran. "
@@ -205,12 +206,12 @@ class Phases(Experiment):
         for phase in ("decode", "prefill"):
             at = self.tokens[phase].index(both[-1])
             flop_rates.append(prediction.data[phase]["flop"][at] / result.data[phase]["seconds"][at])
-        ratio = flop_rates[0] / flop_rates[1]
+        alike = flop_rates[0] / flop_rates[1]
         text = (
-            f"The phase is not what decides. {both[-1]} users who write one token each run at {ratio:.2f} times the "
+            f"The phase is not what decides. {both[-1]} users who write one token each run at {alike:.2f} times the "
             f"FLOP/s of one prompt of {both[-1]} tokens"
         )
-        if ratio > 0.7:
+        if alike > 0.7:
             return text + ": what decides is the number of tokens that share one reading of the weights. "
         return text + (
             ". Most of the way they go together; what is missing is attention, which has to visit each user's own "

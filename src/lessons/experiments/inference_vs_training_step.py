@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from lessons.experiments.base import Experiment, Outcome, Unavailable
+from lessons.experiments.inference_vs_training_rounds import in_turns, medians, ratio
 from lessons.experiments.threads import one_thread
 from lessons.formulas import training
 from lessons.formulas.memory import write_allocate_factor
 from lessons.formulas.roofline import attention
-from lessons.measure import time
 from lessons.passport import Passport
 from lessons.units import Quantity, format_value
 
@@ -29,7 +29,7 @@ class Step(Experiment):
     title = "training step, over inference of the same tokens"
     unit = "1"
     question = "How many times as long as a forward pass does one core take to train on the same 512 tokens?"
-    dtype, itemsize, samples = "float32", 4, 3
+    dtype, itemsize, rounds = "float32", 4, 3
 
     def __init__(self, shape: TrainingShape | None = None) -> None:
         self._shape = shape
@@ -101,26 +101,19 @@ class Step(Experiment):
             adam.zero_grad()
             model.loss(tokens).backward()
 
-        def timed(name: str, fn: Callable[[], None], samples: int) -> Quantity:
-            progress(name)
-            return time(fn, samples=samples, device=self.device).median()
-
-        inference = timed("inference", infer, self.samples)
-        seconds = {"inference": inference.value, "forward": timed("forward", forward, self.samples).value}
-        both = timed("forward and backward", forward_and_backward, self.samples)
-        # The first step also makes the moments: time() leaves its warm-up calls out.
-        update = timed("optimizer", adam.step, 3 * self.samples)
-        seconds |= {"backward": both.value - seconds["forward"], "optimizer": update.value}
+        # The first step also makes the moments: it falls into the warm-up.
+        runs = {"inference": infer, "forward": forward, "both": forward_and_backward, "optimizer": adam.step}
+        times = in_turns(runs, self.rounds, self.device, progress)
+        seconds = medians(times)
+        seconds["backward"] = seconds.pop("both") - seconds["forward"]
         counted = {}
         progress("counting")
         for name, fn in (("inference", infer), ("step", forward_and_backward)):
             with FlopCounterMode(display=False) as counter:
                 fn()
             counted[name] = counter.get_total_flops()
-        step = Quantity(
-            both.value + update.value, "s", both.low + update.low, both.high + update.high, both.n
-        )
-        return Outcome(step.ratio(inference), {"seconds": seconds, "flop": counted})
+        step = [a + b for a, b in zip(times["both"], times["optimizer"])]
+        return Outcome(ratio(step, times["inference"]), {"seconds": seconds, "flop": counted})
 
     def draw(self, prediction: Outcome, result: Outcome, figure: Any) -> None:
         from lessons import figures
@@ -185,9 +178,9 @@ class Step(Experiment):
             "does almost no arithmetic and moves every state, so that it is the one part that a larger batch makes "
             "cheaper by the token. "
         )
-        ratio = result.quantity.value / prediction.quantity.value
+        off = result.quantity.value / prediction.quantity.value
         gaps = {part: seconds[part] / p["seconds"][part] for part in ("inference", *PARTS)}
-        if 0.85 <= ratio <= 1.15:
+        if 0.85 <= off <= 1.15:
             text += "The ratio came out as predicted. "
             if gaps["inference"] > 1.4:
                 text += (
@@ -196,7 +189,7 @@ class Step(Experiment):
                     "same core. A ratio of two runs outlives what an absolute prediction does not."
                 )
             return text
-        if ratio < 1:
+        if off < 1:
             return text + (
                 f"The step is cheaper against inference than predicted: inference took {gaps['inference']:.2f} times "
                 "its bound. What is not a product weighs more in the shorter of the two."
@@ -223,7 +216,7 @@ class StepOnDevice(Step):
         "On a GPU, how many times as long as a forward pass does training on the same 4,096 tokens take?"
     )
     device = "cuda"
-    dtype, itemsize, samples = "bfloat16", 2, 10
+    dtype, itemsize, rounds = "bfloat16", 2, 10
     cited = (
         "Google trained PaLM with 540 billion weights at an MFU of 46.2 % "
         "([Chowdhery et al. 2023](https://arxiv.org/abs/2204.02311)); recomputed activations do not count in it."
