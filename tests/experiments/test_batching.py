@@ -199,8 +199,20 @@ def test_disaggregation_is_explained_by_where_it_wins():
     behind = [1.0] * len(LIMITS)
     for ahead, words in (([0.5] * len(LIMITS), "No limit"), ([2.0, *behind[1:]], "carry **more**")):
         data = {"goodput": {SPLIT: ahead}, "mixed": behind}
-        text = x.disaggregation.explain(prediction, Outcome(ratio(0.5), data))
-        assert words in text and "Simulated, not measured" in text
+        text = x.disaggregation.explain(prediction, Outcome(prediction.quantity, data))
+        assert words in text and "Simulated, not measured" in text and "to the brim" not in text
+        assert "to the brim" in x.disaggregation.explain(prediction, Outcome(ratio(0.4), data))
+
+
+@pytest.mark.parametrize("experiment", [x.timeline, x.chunks])
+def test_what_was_simulated_can_be_drawn_and_told(experiment):
+    from lessons import figures
+
+    outcome = experiment.predict(PASSPORT)
+    figure, axes = figures.new(experiment.panels)
+    experiment.draw(outcome, outcome, figure)
+    assert all(ax.lines or ax.patches for ax in axes)
+    assert len(experiment.alt(outcome, outcome)) > 100
 
 
 def test_predictions_are_json():
