@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import suppress
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,5 +28,6 @@ def run(args: argparse.Namespace) -> None:
     from lessons.serving.server import build, serve
 
     activations = args.activations or ("int8" if args.weights == PACKED else "float32")
-    api = build(load(args.weights, activations=activations), args.slots, args.blocks, args.policy)
-    serve(api, args.host, args.port, lambda address: print(f"serving at {address}", flush=True))
+    with suppress(KeyboardInterrupt):  # Ctrl-C is how one ends it, at any moment
+        api = build(load(args.weights, activations=activations), args.slots, args.blocks, args.policy)
+        serve(api, args.host, args.port, lambda address: print(f"serving at {address}", flush=True))

@@ -211,29 +211,57 @@ def test_preempted_requests_lose_nothing(http, server):
     assert sample(metrics, "num_preemptions_total") > before and sample(metrics, "kv_blocks_used") == 0
 
 
-def test_a_failed_model_call_is_an_error_of_the_api(llm):
-    api = build(llm, slots=1, blocks=8)
-    model = api.worker.engine.model
+class Broken:
+    """A model that cannot run any more."""
 
-    class Broken:
-        def forward_batch(self, *args, **kwargs):
-            raise RuntimeError("out of luck")
+    def __init__(self, model):
+        self.device = model.device
 
-    async def talk():
+    def forward_batch(self, *args, **kwargs):
+        raise RuntimeError("out of luck")
+
+
+def in_process(api, talk):
+    """Run ``talk`` with an HTTP client of an application in this process."""
+
+    async def start():
         app = api.app()
+        transport = httpx.ASGITransport(app)
         async with (
             app.router.lifespan_context(app),
-            httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://server") as client,
+            httpx.AsyncClient(transport=transport, base_url="http://server") as client,
         ):
-            api.worker.engine.model = Broken()
-            fields = {"prompt": PROMPT, "max_tokens": 2}
-            whole = await client.post("/v1/completions", json=fields)
-            stream = await client.post("/v1/completions", json={**fields, "stream": True})
-            api.worker.engine.model = model
-            return whole, stream, await client.post("/v1/completions", json=fields)
+            return await asyncio.wait_for(talk(client), 60)
 
-    whole, stream, after = asyncio.run(talk())
+    return asyncio.run(start())
+
+
+def test_a_failed_model_call_is_an_error_of_the_api(llm):
+    api = build(llm, slots=1, blocks=8)
+    engine, model = api.worker.engine, api.worker.engine.model
+
+    async def talk(client):
+        engine.model = Broken(model)
+        fields = {"prompt": PROMPT, "max_tokens": 2}
+        whole = await client.post("/v1/completions", json=fields)
+        stream = await client.post("/v1/completions", json={**fields, "stream": True})
+        engine.model = model
+        return whole, stream, await client.post("/v1/completions", json=fields)
+
+    whole, stream, after = in_process(api, talk)
     assert whole.status_code == 500 and "out of luck" in whole.json()["error"]["message"]
     (event,) = events(stream)
     assert event["error"]["type"] == "server_error"
     assert after.status_code == 200 and after.json()["usage"]["completion_tokens"] == 2
+
+
+def test_a_stopped_engine_keeps_nobody_waiting(llm):
+    api = build(llm, slots=1, blocks=8)
+
+    async def talk(client):
+        api.worker.stop()
+        fields = {"prompt": PROMPT, "max_tokens": 2}
+        return await client.get("/health"), await client.post("/v1/completions", json=fields)
+
+    health, answer = in_process(api, talk)
+    assert health.status_code == answer.status_code == 503 and "stopped" in answer.json()["error"]["message"]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from lessons.errors import LessonError
@@ -56,7 +55,7 @@ def serve(api: Api, host: str, port: int, ready: Callable[[str], None]) -> None:
     Args:
         api: from ``build``.
         host, port: where to listen; port 0 takes a free one.
-        ready: called with the address once requests are taken.
+        ready: called with the address once clients may connect.
 
     Raises:
         LessonError: when nobody can listen there.
@@ -65,13 +64,12 @@ def serve(api: Api, host: str, port: int, ready: Callable[[str], None]) -> None:
 
     listener = _listen(host, port)
     _warm_up(api)
-    at = f"[{host}]" if ":" in host else host
-    ready(f"http://{at}:{listener.getsockname()[1]}")
     config = uvicorn.Config(
         api.app(), log_level="warning", timeout_graceful_shutdown=GRACE, timeout_keep_alive=60
     )
-    with suppress(KeyboardInterrupt):  # which uvicorn raises again after its shutdown
-        uvicorn.Server(config).run(sockets=[listener])
+    at = f"[{host}]" if ":" in host else host
+    ready(f"http://{at}:{listener.getsockname()[1]}")
+    uvicorn.Server(config).run(sockets=[listener])
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -158,6 +158,8 @@ class Api:
                 "messages" if asked.prompt is None else "prompt",
                 "context_length_exceeded",
             )
+        if not self.worker.alive:
+            raise HTTPException(503, "the engine has stopped; start the server again")
         return self.worker.submit(
             prompt_ids, max_tokens, asked.params, asked.seed, asked.ignore_eos, asyncio.Queue()
         )
@@ -244,4 +246,5 @@ async def _refuse(request: Request, error: Exception) -> Response:
     if isinstance(error, BadRequest):
         return JSONResponse(error.to_json(), status_code=error.status)
     assert isinstance(error, HTTPException)
-    return JSONResponse(error_json(error.detail, "invalid_request_error"), error.status_code, error.headers)
+    kind = "server_error" if error.status_code >= 500 else "invalid_request_error"
+    return JSONResponse(error_json(error.detail, kind), error.status_code, error.headers)

@@ -141,12 +141,16 @@ class Worker:
                 self._step()
                 self._report()
         finally:
+            self._drain()
             self._deliver([(job, Output(error="the engine has stopped")) for job in self._jobs.values()])
 
     def _take_in(self) -> None:
         """Do what the inbox asks for; sleep while it is empty and nobody is served."""
         if not self._jobs:
             self._inbox.get()()
+        self._drain()
+
+    def _drain(self) -> None:
         while True:
             try:
                 self._inbox.get_nowait()()
@@ -190,8 +194,8 @@ class Worker:
         except LessonError as error:
             self._deliver([(job, Output(error=str(error)))])
             return
-        self._jobs[job.request.id] = job
         self.engine.arrange(job.request.id, job.params, job.seed, job.ignore_eos)
+        self._jobs[job.request.id] = job
 
     def _cancel(self, job: Job) -> None:
         if job.request.id in self._jobs:
