@@ -1,6 +1,7 @@
 """The load generator end to end, against a real server and against broken ones."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import httpx
 import pytest
 
 from lessons.serving.request import Request
@@ -52,12 +54,20 @@ def test_what_fails_is_counted_with_its_reason(server):
     assert done.returncode == 1 and "0 finished, 3 failed" in done.stdout and "HTTP 400" in done.stdout
 
 
+def answered(server):
+    """Return how many requests the server has finished."""
+    text = httpx.get(f"{server}/metrics").text
+    return sum(float(x) for x in re.findall(r'request_success_total{finished_reason="[sl].*"} (.*)', text))
+
+
 def test_an_interrupted_test_prints_what_it_measured(server):
     words = ("--requests", "500", "--concurrency", "2", "--input-tokens", "4", "--output-tokens", "3")
     process = subprocess.Popen(
         [*COMMAND, server, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    time.sleep(4)
+    before = answered(server)
+    while answered(server) < before + 5:
+        time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     out, errors = process.communicate(timeout=30)
     assert process.returncode == 0 and errors == ""

@@ -22,7 +22,7 @@ from lessons.serving.loadtest.scrape import difference, scrape
 from lessons.serving.metrics import SLO
 from lessons.serving.request import Request
 
-PROBE = 2000  # characters of text by which the server's tokens are measured
+PROBE = 500  # characters of text by which the server's tokens are measured; a small context takes them too
 
 
 async def load_test(
