@@ -6,8 +6,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from lessons.experiments.base import Experiment, Outcome
-from lessons.experiments.quantization_formats import FORMATS
+from lessons.experiments.quantization_formats import FORMATS, Format
 from lessons.experiments.threads import one_thread
 from lessons.passport import Passport
 from lessons.units import Quantity
@@ -15,6 +17,7 @@ from lessons.units import Quantity
 Progress = Callable[[str], None]
 SILENT: Progress = lambda message: None  # noqa: E731
 PACKED = "packed, int8 activations"
+PART = 256  # rows of a matrix that are rounded together: their working copies stay in the cache
 
 
 class Perplexity(Experiment):
@@ -50,7 +53,7 @@ class Perplexity(Experiment):
         data: dict[str, Any] = {"base": base.perplexity, "tokens": len(base.nats), "added": {}}
         for name in self.formats:
             progress(name)
-            through = partial(FORMATS[name].round_trip, block=self.block)
+            through = partial(_rounded, FORMATS[name], block=self.block)
             model = Llama(GGUF.open(find_model()), through=through)
             data["added"][name] = score(LLM(config, tokenizer, model), texts).added(base).to_json()
             del model
@@ -155,3 +158,9 @@ class Perplexity(Experiment):
         else:
             text += " Rounding the *activations* to 8 bits adds nothing that these tokens could show."
         return text
+
+
+def _rounded(format: Format, weights: np.ndarray, block: int) -> np.ndarray:
+    """Return a whole matrix as it comes back from the format."""
+    parts = range(0, len(weights), PART)
+    return np.concatenate([format.round_trip(weights[first : first + PART], block) for first in parts])
