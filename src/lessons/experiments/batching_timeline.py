@@ -145,9 +145,10 @@ class Timeline(Experiment):
                 + "The same scheduler on a simulated clock, with the roofline's step time, foresaw the factor."
             )
         return text + (
-            "The simulated clock missed the factor. Its step takes what the roofline allows and real ones take longer, "
-            "and near its limit a queue amplifies that: when steps are a little longer than the arrivals allow, "
-            "everybody waits for everybody before them."
+            "The simulated clock missed the factor. A real step takes longer than the roofline allows, above all one "
+            f"with more than {ROWS} rows, which expands the weights first, and a static batch begins with such a step. "
+            "A longer batch lets a longer queue form behind it. So a small error in a step becomes a large one in the "
+            "wait."
         )
 
 
