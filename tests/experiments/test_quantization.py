@@ -183,20 +183,20 @@ def test_speed_on_a_busy_machine_compares_with_itself():
 def test_rows_predicts_level_and_then_rising():
     ratios = x.rows.predict(PASSPORT).data["ratios"]
     # 269 MFLOP a row at 200 GFLOP/s, against 96.4 MB at 20 GB/s.
-    assert ratios[0] == ratios[1] == 1
+    assert ratios[:3] == [1] * 3
     assert ratios[-1] == pytest.approx(16 * 269.0e6 / 200e9 / (96.4e6 / 20e9), rel=2e-3)
 
 
 @pytest.mark.parametrize(
     ("plain", "whole", "words", "absent"),
     [
-        ((1, 1.5, 3, 9), (1, 1, 1.1, 2), "by arithmetic at five", "does not yet decide"),
-        ((1, 1, 1.2, 3), (1, 1, 1.1, 2), "does not yet decide", "later rise"),
+        ((1, 3, 9), (1, 1.1, 2), "by arithmetic at five", "does not yet decide"),
+        ((1, 1.2, 3), (1, 1.1, 2), "does not yet decide", "later rise"),
     ],
 )
 def test_rows_explains_each_case(plain, whole, words, absent):
     data = {"seconds": {"packed, float32": plain, "packed, int8": whole}}
-    text = x.rows.explain(x.rows.predict(PASSPORT), Outcome(Quantity(plain[2], "1"), data))
+    text = x.rows.explain(x.rows.predict(PASSPORT), Outcome(Quantity(plain[1], "1"), data))
     assert words in text and absent not in text
 
 

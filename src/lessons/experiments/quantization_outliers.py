@@ -26,6 +26,13 @@ def to_int8(x: np.ndarray, scale: np.ndarray | float) -> np.ndarray:
     return np.clip(np.rint(x / scale), -LARGEST, LARGEST) * scale
 
 
+def times(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return the product of two float32 matrices by torch, which keeps to the threads that it was given."""
+    import torch
+
+    return (torch.from_numpy(a) @ torch.from_numpy(b)).numpy()
+
+
 def absmax_scale(x: np.ndarray, axis: int | None = None) -> Any:
     """Return the step with which the largest magnitude (of all, or along ``axis``) becomes 127."""
     return np.maximum(np.abs(x).max(axis=axis, keepdims=axis is not None), 1e-12) / LARGEST
@@ -62,7 +69,7 @@ class Product:
 
     @cached_property
     def exact(self) -> np.ndarray:
-        return self.x @ self.w.T
+        return times(self.x, self.w.T)
 
     @property
     def crest(self) -> float:
@@ -80,7 +87,7 @@ class Product:
 
     def first_token_clipped(self, length: int) -> float:
         """Return the error of the texts' first tokens when one scale is set by the 99.9th percentile."""
-        return self.error(self.clipped() @ to_int8(self.w, absmax_scale(self.w, 1)).T, every=length)
+        return self.error(times(self.clipped(), to_int8(self.w, absmax_scale(self.w, 1)).T), every=length)
 
     def clipped(self) -> np.ndarray:
         """Return the activations in 8 bits, one scale, with what lies beyond the 99.9th percentile cut off."""
@@ -95,14 +102,15 @@ class Product:
         apart = np.argsort(np.abs(seen).max(axis=0))[-max(1, round(APART * w.shape[1])) :]
         rest = np.setdiff1d(np.arange(w.shape[1]), apart)
         products = {
-            "weights only": x @ w8,
-            "one scale, absmax": to_int8(x, absmax_scale(seen)) @ w8,
-            "one scale, 99.9 %": self.clipped() @ w8,
-            "one scale, SmoothQuant": to_int8(x / s, absmax_scale(seen / s)) @ smooth_w8,
-            "a scale for each token": to_int8(x, absmax_scale(x, 1)) @ w8,
-            "each token, SmoothQuant": to_int8(x / s, absmax_scale(x / s, 1)) @ smooth_w8,
+            "weights only": times(x, w8),
+            "one scale, absmax": times(to_int8(x, absmax_scale(seen)), w8),
+            "one scale, 99.9 %": times(self.clipped(), w8),
+            "one scale, SmoothQuant": times(to_int8(x / s, absmax_scale(seen / s)), smooth_w8),
+            "a scale for each token": times(to_int8(x, absmax_scale(x, 1)), w8),
+            "each token, SmoothQuant": times(to_int8(x / s, absmax_scale(x / s, 1)), smooth_w8),
             "each token, 1 % of channels apart": (
-                to_int8(x[:, rest], absmax_scale(x[:, rest], 1)) @ w8[rest] + x[:, apart] @ w[:, apart].T
+                times(to_int8(x[:, rest], absmax_scale(x[:, rest], 1)), w8[rest])
+                + times(x[:, apart], w[:, apart].T)
             ),
         }
         return {name: self.error(y) for name, y in products.items()}
