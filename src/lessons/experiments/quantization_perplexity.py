@@ -51,10 +51,11 @@ class Perplexity(Experiment):
         base = score(llm, texts)
         del llm  # half a gigabyte
         data: dict[str, Any] = {"base": base.perplexity, "tokens": len(base.nats), "added": {}}
+        file = GGUF.open(find_model())
         for name in self.formats:
             progress(name)
             through = partial(_rounded, FORMATS[name], block=self.block)
-            model = Llama(GGUF.open(find_model()), through=through)
+            model = Llama(file, through=through)
             data["added"][name] = score(LLM(config, tokenizer, model), texts).added(base).to_json()
             del model
         progress(PACKED)
