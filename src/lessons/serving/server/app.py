@@ -10,7 +10,7 @@ from typing import NamedTuple
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
@@ -23,6 +23,7 @@ from lessons.serving.server.protocol import Asked, BadRequest, error_json
 from lessons.serving.server.text import TextStream
 from lessons.serving.server.worker import Job, Output, Worker
 
+CLIENT_LEFT = 499  # nginx's status for a client that closed the connection; nobody reads it
 LARGEST_BODY = 1 << 20  # bytes; a prompt that fills the model's context has some 40 000
 
 
@@ -74,7 +75,7 @@ class Api:
                 Route("/health", self.health),
                 Route("/metrics", self.metrics),
             ],
-            exception_handlers={BadRequest: _refuse, HTTPException: _refuse},
+            exception_handlers={BadRequest: _refuse, HTTPException: _refuse, ClientDisconnect: _leave},
             lifespan=self._lifespan,
         )
 
@@ -173,7 +174,10 @@ class Api:
             piece = text.add(output.token)
             if output.finish_reason is not None:
                 piece += text.finish()
-            reason = "stop" if text.stopped else output.finish_reason
+            reason = output.finish_reason
+            if text.stopped:
+                reason = "stop"
+                self.worker.cancel(job, reason)
             yield Piece(piece, reason)
             if reason is not None:
                 return
@@ -219,8 +223,7 @@ async def _unless_gone(request: Request, answer) -> Response:
     tasks = [asyncio.ensure_future(answer), asyncio.ensure_future(_gone(request))]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        # 499 is nginx's status for a client that closed the connection; nobody reads it.
-        return tasks[0].result() if tasks[0].done() else Response(status_code=499)
+        return tasks[0].result() if tasks[0].done() else Response(status_code=CLIENT_LEFT)
     finally:
         for task in tasks:
             task.cancel()
@@ -248,3 +251,8 @@ async def _refuse(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     kind = "server_error" if error.status_code >= 500 else "invalid_request_error"
     return JSONResponse(error_json(error.detail, kind), error.status_code, error.headers)
+
+
+async def _leave(request: Request, error: Exception) -> Response:
+    """The client left while it was still sending."""
+    return Response(status_code=CLIENT_LEFT)

@@ -130,9 +130,14 @@ class Worker:
         self._inbox.put(partial(self._add, job))
         return job
 
-    def cancel(self, job: Job) -> None:
-        """Take a request out and free its blocks, wherever it is; nothing happens where it has ended."""
-        self._inbox.put(partial(self._cancel, job))
+    def cancel(self, job: Job, reason: str = "abort") -> None:
+        """Take a request out and free its blocks, wherever it is; nothing happens where it has ended.
+
+        Args:
+            job: from ``submit``.
+            reason: for the metrics: "abort" when its client left, "stop" when its text has all it needs.
+        """
+        self._inbox.put(partial(self._cancel, job, reason))
 
     def _work(self) -> None:
         try:
@@ -197,10 +202,10 @@ class Worker:
         self.engine.arrange(job.request.id, job.params, job.seed, job.ignore_eos)
         self._jobs[job.request.id] = job
 
-    def _cancel(self, job: Job) -> None:
+    def _cancel(self, job: Job, reason: str) -> None:
         if job.request.id in self._jobs:
             self._remove(job)
-            self.metrics.finished(job.request, "abort")
+            self.metrics.finished(job.request, reason)
 
     def _fail(self, jobs: list[Job], message: str) -> None:
         for job in jobs:
