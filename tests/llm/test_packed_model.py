@@ -85,7 +85,7 @@ def test_a_product_with_many_rows_expands_the_weights(file):
 
 
 CHILD = """
-import json, resource, sys
+import resource, sys
 resource.setrlimit(resource.RLIMIT_AS, (limit := 4 * 10**9, limit))
 import torch
 from lessons.llm.load import load
@@ -93,7 +93,9 @@ llm = load("packed", activations=sys.argv[1])
 cache = llm.new_cache(8)
 logits = [llm.model.forward(torch.tensor(t), cache) for t in ([1000, 1001, 1002], [7])]
 torch.save(torch.cat(logits), sys.argv[2])
-print(json.dumps(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024))
+# Not ru_maxrss, which a child takes over from the process that started it.
+status = dict(line.split(":", 1) for line in open("/proc/self/status"))
+print(1024 * int(status["VmHWM"].split()[0]))
 """
 
 

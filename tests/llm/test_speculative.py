@@ -128,6 +128,10 @@ class TinyCache:
     def __init__(self):
         self.tokens = []
 
+    @property
+    def length(self):
+        return len(self.tokens)
+
     def truncate(self, length):
         assert 0 <= length <= len(self.tokens)
         del self.tokens[length:]
