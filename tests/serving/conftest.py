@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import pytest
 
@@ -27,23 +28,37 @@ def prompts(llm):
     return [tuple(llm.tokenizer.encode(text)) for text in texts]
 
 
-@pytest.fixture(scope="session")
-def server():
-    """Yield the address of a small server: 8 slots, and too few blocks for 8 long requests."""
+@contextmanager
+def serving(*words, **options):
+    """Start ``lessons serve`` on a free port; yield its process and address."""
     code = "import sys; from lessons.cli import main; sys.exit(main())"
-    words = ["serve", "--port", "0", "--activations", "float32", "--slots", "8", "--blocks", "24"]
     process = subprocess.Popen(
-        [sys.executable, "-c", code, *words],
+        [sys.executable, "-c", code, "serve", "--port", "0", *words],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"},
+        **options,
     )
     try:
         line = process.stdout.readline()
         assert line.startswith("serving at http://"), line
-        yield line.split()[-1]
-        process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
+        yield process, line.split()[-1]
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.fixture(scope="session")
+def server():
+    """Yield the address of a small server: 8 slots, and too few blocks for 8 long requests."""
+    with serving("--activations", "float32", "--slots", "8", "--blocks", "24") as (process, address):
+        yield address
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+
+
+@pytest.fixture
+def own_server():
+    """Yield the process and the address of a server that the test may end; its errors are kept."""
+    with serving("--blocks", "64", stderr=subprocess.PIPE) as started:
+        yield started

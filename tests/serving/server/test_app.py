@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import time
 from functools import partial
 
@@ -287,3 +288,16 @@ def test_an_address_that_cannot_be_had_is_one_sentence(llm, server, host, port):
     taken = int(server.rpartition(":")[2])
     with pytest.raises(LessonError, match="cannot listen on"):
         serve(build(llm, blocks=8), host, taken if port is None else port, print)
+
+
+def test_ctrl_c_ends_open_streams_with_an_error_and_no_traceback(own_server):
+    process, address = own_server
+    body = {"prompt": "One, two,", "max_tokens": 1000, "ignore_eos": True, "stream": True}
+    with httpx.stream("POST", f"{address}/v1/completions", json=body, timeout=60) as answer:
+        lines = (line for line in answer.iter_lines() if line)
+        next(lines)
+        process.send_signal(signal.SIGINT)
+        *_, error, done = lines
+    assert "the engine has stopped" in error and done == "data: [DONE]"
+    assert process.wait(30) == 0
+    assert "Traceback" not in process.stderr.read()

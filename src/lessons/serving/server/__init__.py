@@ -60,7 +60,15 @@ def serve(api: Api, host: str, port: int, ready: Callable[[str], None]) -> None:
     Raises:
         LessonError: when nobody can listen there.
     """
+    import asyncio
+
     import uvicorn
+
+    class Server(uvicorn.Server):
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            # The engine ends first: it tells whoever still waits, and their streams then close by themselves.
+            await asyncio.to_thread(api.worker.stop)
+            await super().shutdown(sockets)
 
     listener = _listen(host, port)
     _warm_up(api)
@@ -69,7 +77,7 @@ def serve(api: Api, host: str, port: int, ready: Callable[[str], None]) -> None:
     )
     at = f"[{host}]" if ":" in host else host
     ready(f"http://{at}:{listener.getsockname()[1]}")
-    uvicorn.Server(config).run(sockets=[listener])
+    Server(config).run(sockets=[listener])
 
 
 def _listen(host: str, port: int) -> socket.socket:
