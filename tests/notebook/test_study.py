@@ -33,6 +33,10 @@ class Answer(Experiment):
         return f"It took {result.quantity.value / prediction.quantity.value:.1f} times the prediction."
 
 
+class Imagined(Answer):
+    simulated = True
+
+
 class Missing(Answer):
     id = "intro.missing"
 
@@ -67,6 +71,14 @@ def test_study_shows_question_numbers_figure_and_text_and_writes_the_ledger(ledg
     (entry,) = ledger.entries()
     assert (entry.predicted.value, entry.measured.value, entry.guess) == (2.0, 3.0, 4.0)
     assert entry.ratio.value == pytest.approx(1.5)
+
+
+@pytest.mark.parametrize(
+    "kind, word, other", [(Answer, "measured", "simulated"), (Imagined, "simulated", "measured")]
+)
+def test_a_simulated_result_is_not_called_measured(ledger, kind, word, other):
+    numbers = "\n".join(o.data.get("text/html", "") for o in displayed(kind()) if "<svg" not in str(o.data))
+    assert f"{word} / predicted" in numbers and other not in numbers
 
 
 def test_what_cannot_run_is_said_and_not_written(ledger):

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from lessons.passport import Passport
 
+Progress = Callable[[str], None]
+SILENT: Progress = lambda message: None  # noqa: E731
+
 
 class Unavailable(LessonError):
     """An experiment that this machine cannot run, with the reason (no second NUMA node, no CUDA device)."""
@@ -51,6 +54,7 @@ class Experiment:
         question: one sentence that the reader can guess an answer to, ending in a question mark.
         device: "cpu" or "cuda".
         panels: rows and columns of the figure; None for an experiment without one.
+        simulated: the result is calculated and not measured; readers are told so beside every number.
         cited: what ``%%gpu`` shows where nothing was recorded: a sentence with its source, as Markdown.
     """
 
@@ -60,6 +64,7 @@ class Experiment:
     question: str
     device: str = "cpu"
     panels: tuple[int, int] | None = (1, 1)
+    simulated: bool = False
     cited: str = ""
 
     @property
@@ -71,7 +76,7 @@ class Experiment:
         """Return what the closed form gives on this machine's measured peaks. Runs nothing."""
         raise NotImplementedError
 
-    def run(self, progress: Callable[[str], None] = lambda message: None) -> Outcome:
+    def run(self, progress: Progress = SILENT) -> Outcome:
         """Measure on ``self.device``; tell ``progress`` what is going on.
 
         Raises:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from lessons import datasheets
-from lessons.experiments.base import Experiment, Outcome
+from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
 from lessons.experiments.batching_service import SEED
 from lessons.passport import Passport
 from lessons.serving.costs import Roofline, Work
@@ -19,8 +18,6 @@ from lessons.serving.simulator import simulate
 from lessons.serving.workload import LogNormal, Poisson, workload
 from lessons.units import Quantity, format_value
 
-Progress = Callable[[str], None]
-SILENT: Progress = lambda message: None  # noqa: E731
 OF_BANDWIDTH, OF_PEAK = 0.8, 0.5  # the shares of the published rates that we assume software to reach
 RATES = (5, 8, 10, 12, 13, 14, 16, 19, 22, 25, 28)  # requests a second, for both machines together
 LIMITS = (0.0075, 0.0085, 0.01, 0.0125, 0.016, 0.02, 0.03, 0.05)  # seconds a token after the first
@@ -78,6 +75,7 @@ class Disaggregation(Experiment):
     """Find the load that two machines carry within limits on both times."""
 
     id = "batching.disaggregation"
+    simulated = True
     title = "simulated: goodput of separate machines over mixed ones, where tokens may take 50 ms"
     unit = "1"
     question = (

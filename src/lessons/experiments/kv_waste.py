@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from lessons.experiments.base import Experiment, Outcome
+from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
 from lessons.formulas import paging
 from lessons.passport import Passport
 from lessons.units import Quantity
-
-Progress = Callable[[str], None]
-SILENT: Progress = lambda message: None  # noqa: E731
 
 # What the paper printed, as shares of the memory: kwon2023pagedattention, Figure 2.
 PUBLISHED = {"max": 0.204, "pow2": 0.268, "oracle": 0.382, "paged": 0.963}
@@ -22,6 +17,7 @@ class Waste(Experiment):
 
     id = "kv_cache.waste"
     title = "memory that holds token states under paging"
+    simulated = True
     unit = "%"
     question = "With blocks of 16 tokens, what share of the cache memory holds token states under full load?"
     panels = (1, 2)

@@ -55,10 +55,11 @@ def show(
     from lessons.notebook.tables import table
 
     ratio = result.quantity.ratio(prediction.quantity)
-    rows: list[tuple[str, Any]] = [("predicted", prediction.quantity), ("measured", result.quantity)]
+    found = "simulated" if experiment.simulated else "measured"
+    rows: list[tuple[str, Any]] = [("predicted", prediction.quantity), (found, result.quantity)]
     if guess is not None:
         rows.insert(0, ("your guess", type(result.quantity)(guess, result.quantity.unit)))
-    rows.append(("measured / predicted", ratio))
+    rows.append((f"{found} / predicted", ratio))
     _show(_markdown(f"**{experiment.question}**" + (f"  \n*{badge}*" if badge else "")))
     _show(table(rows, ["", experiment.title]))
     if experiment.panels:
