@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -49,11 +50,11 @@ def without_network():
     return []
 
 
-def restrict():
+def restrict(cpu):
     """Cut the child down before it starts."""
     import resource
 
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    os.sched_setaffinity(0, {cpu})
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
 
 
@@ -64,6 +65,10 @@ def passport_file(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run(passport_file):
+    """Return a function that runs commands under all restrictions, each on a CPU of its own, and returns their output.
+
+    They run as many at a time as there are CPUs.
+    """
     folder = passport_file.parent
     (folder / "in the way").write_text("a file, so that no folder can be made here, not even by root")
     shut = str(folder / "in the way" / "cache")
@@ -74,23 +79,56 @@ def run(passport_file):
     env |= {"NUMBA_CPU_NAME": "generic", "LESSONS_MACHINE": str(passport_file)}
     env["WITHOUT_NETWORK"] = "1" if unshare else "0"
     env.pop("NUMBA_CPU_FEATURES", None)
+    cpus = sorted(os.sched_getaffinity(0))
 
-    def run(*words):
-        command = [*unshare, sys.executable, "-c", RESTRICTED, *words]
-        done = subprocess.run(
-            command, cwd=folder, env=env, preexec_fn=restrict, capture_output=True, text=True, timeout=240
+    def start(cpu, words):
+        return subprocess.Popen(
+            [*unshare, sys.executable, "-c", RESTRICTED, *words],
+            cwd=folder,
+            env=env,
+            preexec_fn=partial(restrict, cpu),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
-        assert done.returncode == 0, done.stderr[-3000:]
-        return done.stdout
+
+    def run(*commands):
+        outputs = []
+        for group in batched(commands, len(cpus)):
+            started = [start(cpu, words) for cpu, words in zip(cpus, group)]
+            outputs += [finish(process) for process in started]
+        return outputs
 
     return run
+
+
+def finish(process):
+    """Return what a process printed; fail with its errors where it failed."""
+    try:
+        out, errors = process.communicate(timeout=240)
+    finally:
+        process.kill()
+    assert process.returncode == 0, errors[-3000:]
+    return out
+
+
+def batched(things, size):
+    """Return ``things`` in groups of ``size``, the last one perhaps shorter."""
+    return [things[i : i + size] for i in range(0, len(things), size)]
 
 
 @pytest.fixture(scope="module")
 def machine(run):
     """Return the passport that `lessons passport` measured under all restrictions."""
-    run(shutil.which("lessons", path=str(Path(sys.executable).parent)), "passport")
+    run([shutil.which("lessons", path=str(Path(sys.executable).parent)), "passport"])
     return run
+
+
+@pytest.fixture(scope="module")
+def outcomes(machine):
+    """Return for each chapter what became of its experiments."""
+    outputs = machine(*([str(SCRIPT), slug] for slug in CHAPTERS))
+    return {slug: json.loads(out.splitlines()[-1]) for slug, out in zip(CHAPTERS, outputs)}
 
 
 def test_the_network_was_taken_away():
@@ -110,11 +148,10 @@ def test_the_passport_is_whole(machine, passport_file):
 
 
 @pytest.mark.parametrize("slug", CHAPTERS)
-def test_every_experiment_of_the_chapter_runs(machine, slug):
-    outcomes = json.loads(machine(str(SCRIPT), slug).splitlines()[-1])
-    assert outcomes
-    for name, (device, outcome) in outcomes.items():
+def test_every_experiment_of_the_chapter_runs(outcomes, slug):
+    assert outcomes[slug]
+    for name, (device, outcome) in outcomes[slug].items():
         # A second NUMA node or a CUDA device cannot be had by trying.
         excused = device == "cuda" or "NUMA" in outcome or "CUDA" in outcome
         assert outcome == "ran" or excused, f"{name}: {outcome}"
-    assert any(outcome == "ran" for _, outcome in outcomes.values())
+    assert any(outcome == "ran" for _, outcome in outcomes[slug].values())
