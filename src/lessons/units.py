@@ -50,6 +50,11 @@ def _significant(value: float, digits: int) -> str:
     return f"{value:,.{places}f}"
 
 
+def percent(share: float, digits: int = 2) -> str:
+    """Return a share of 1 in per cent, such as "12 %"."""
+    return format_value(share, "%", digits)
+
+
 def format_bytes(value: float, digits: int = 3) -> str:
     """Format bytes in SI units: ``format_bytes(131072)`` is ``131 kB``."""
     return format_value(value, "B", digits)

@@ -7,9 +7,9 @@ from lessons import figures
 from lessons.experiments import inference_vs_training as x
 from lessons.experiments import inference_vs_training_cards as cards
 from lessons.experiments import inference_vs_training_phases as phases
-from lessons.experiments import inference_vs_training_rounds as rounds
 from lessons.experiments.base import Outcome, Unavailable
-from lessons.experiments.inference_vs_training_model import TrainableLlama, TrainingShape, random_tokens
+from lessons.experiments.inference_vs_training_model import TrainableLlama, random_tokens
+from lessons.experiments.inference_vs_training_shape import TrainingShape
 from lessons.experiments.inference_vs_training_step import StepOnDevice
 from lessons.formulas.roofline import gemm
 from lessons.passport import Passport
@@ -174,15 +174,6 @@ def test_the_gpu_s_network_trains_in_bfloat16():
     model = TrainableLlama(TINY).to(getattr(torch, StepOnDevice.dtype))
     model.loss(random_tokens(TINY)).backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
-
-
-def test_everything_is_timed_in_turns():
-    calls = []
-    seconds = rounds.in_turns({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, rounds=2)
-    assert calls == ["a", "b"] * 3 and [len(s) for s in seconds.values()] == [2, 2]
-    # A disturbance of one round hits both, and their ratio does not notice.
-    assert rounds.ratio([2.0, 20.0, 6.0], [1.0, 10.0, 3.0], factor=5).low == 10
-    assert rounds.medians({"a": [3.0, 1.0, 2.0]}) == {"a": 2.0}
 
 
 def test_offers_are_the_cheapest_and_in_order():

@@ -1,5 +1,3 @@
-from itertools import groupby
-
 import numpy as np
 import pytest
 
@@ -198,16 +196,6 @@ def test_rows_explains_each_case(plain, whole, words, absent):
     data = {"seconds": {"packed, float32": plain, "packed, int8": whole}}
     text = x.rows.explain(x.rows.predict(PASSPORT), Outcome(Quantity(plain[1], "1"), data))
     assert words in text and absent not in text
-
-
-def test_steps_take_turns_and_settle_first(monkeypatch):
-    monkeypatch.setattr(speed, "SETTLE", 1e-3)
-    log = []
-    steps = {"a": lambda: log.append("a"), "b": lambda: log.append("b")}
-    seconds = speed.in_turn(steps, rounds=3)
-    assert [name for name, _ in groupby(log)] == list("ababab")
-    assert min(len(list(run)) for _, run in groupby(log)) > 1
-    assert {name: len(found) for name, found in seconds.items()} == {"a": 3, "b": 3}
 
 
 # outliers

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
-from lessons.experiments.base import Experiment, Outcome
+from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
 from lessons.experiments.batching_service import ROWS, SEED, SLOTS, VOCAB, Served, cost, measure, simulate
 from lessons.experiments.threads import one_thread
 from lessons.passport import Passport
@@ -16,8 +15,6 @@ from lessons.serving.request import Request
 from lessons.serving.workload import AtOnce, Fixed, workload
 from lessons.units import Quantity, format_value
 
-Progress = Callable[[str], None]
-SILENT: Progress = lambda message: None  # noqa: E731
 WRITERS, ANSWER = 4, 48
 LONG = 1000  # tokens of the prompt that arrives
 BUDGETS = {"whole": math.inf, "256": 256, "16": ROWS}

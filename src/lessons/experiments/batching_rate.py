@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from lessons.datasheets import model
-from lessons.experiments.base import Experiment, Outcome, Unavailable
+from lessons.experiments.base import SILENT, Experiment, Outcome, Progress, Unavailable
 from lessons.experiments.batching_service import SEED, VOCAB, cost, engine, measure
 from lessons.experiments.threads import one_thread
 from lessons.formulas.roofline import gemm, time_bound
@@ -15,9 +13,6 @@ from lessons.serving.costs import Work
 from lessons.serving.policies import Continuous
 from lessons.serving.workload import AtOnce, Fixed, workload
 from lessons.units import Quantity, format_value
-
-Progress = Callable[[str], None]
-SILENT: Progress = lambda message: None  # noqa: E731
 
 
 class Rate(Experiment):

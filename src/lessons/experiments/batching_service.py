@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lessons.datasheets import model
 from lessons.experiments.quantization_speed import matrix_weights, step_bytes
+from lessons.kernels import packed
 from lessons.serving.costs import Roofline, StepCost
 from lessons.serving.loop import Executor, serve
 from lessons.serving.metrics import Metrics
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from lessons.passport import Passport
 
 SLOTS = 8
-ROWS = 16  # the compiled pass over packed weights takes up to 16; more rows go layer by layer through torch
+ROWS = packed.MAX_ROWS  # of the compiled pass; more rows go layer by layer through torch
 BLOCKS = 160  # of cache, 16 tokens each
 VOCAB = model("smollm2-135m").vocab
 SEED = 20220711  # fixed before the first run: the day on which OSDI 2022, with the paper on Orca, began

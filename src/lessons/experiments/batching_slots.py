@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from lessons.experiments.base import Experiment, Outcome
+from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
 from lessons.experiments.batching_service import SEED, SLOTS, VOCAB, Served, measure
 from lessons.experiments.threads import one_thread
 from lessons.formulas.batching import static_utilization, static_utilization_exponential
@@ -14,8 +12,6 @@ from lessons.serving.request import Request
 from lessons.serving.workload import AtOnce, Fixed, Lengths, LogNormal, workload
 from lessons.units import Quantity
 
-Progress = Callable[[str], None]
-SILENT: Progress = lambda message: None  # noqa: E731
 ANSWERS = LogNormal(mean=10, sigma=1.0, limit=64)
 # Eight prompts of two tokens are sixteen rows: no step leaves the compiled pass, so that both policies run the same
 # program and only the schedule differs.

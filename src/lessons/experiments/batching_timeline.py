@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from lessons.experiments.base import Experiment, Outcome
+from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
 from lessons.experiments.batching_service import (
     DECODE,
     PREFILL,
@@ -25,8 +24,6 @@ from lessons.serving.request import Request
 from lessons.serving.workload import LogNormal, Poisson, Uniform, workload
 from lessons.units import Quantity, format_value
 
-Progress = Callable[[str], None]
-SILENT: Progress = lambda message: None  # noqa: E731
 POLICIES: dict[str, Policy] = {
     "static": Static(SLOTS),
     "dynamic": Dynamic(SLOTS, delay=0.25),

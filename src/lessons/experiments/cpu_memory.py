@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
-from lessons.experiments.base import Experiment, Outcome, Unavailable
+from lessons.experiments.base import SILENT, Experiment, Outcome, Progress, Unavailable
 from lessons.experiments.loading import DataLoaderWorkers, LoadWeights, PinnedTransfer
 from lessons.formulas import memory
 from lessons.measure import compare, time
 from lessons.passport import Passport
 from lessons.units import KiB, Quantity, format_binary, format_value
-
-Progress = Callable[[str], None]
-SILENT: Progress = lambda message: None  # noqa: E731
 
 
 def _caches(passport: Passport) -> list[int]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from lessons.experiments.base import Experiment, Outcome
+from lessons.experiments.base import SILENT, Outcome, Progress
+from lessons.experiments.inference_vs_training_shape import Trained
 from lessons.experiments.threads import one_thread
 from lessons.formulas import kv_cache, training
 from lessons.passport import Passport
@@ -14,31 +15,19 @@ from lessons.units import Quantity, format_bytes
 if TYPE_CHECKING:
     import torch
 
-    from lessons.experiments.inference_vs_training_model import TrainableLlama, TrainingShape
+    from lessons.experiments.inference_vs_training_model import TrainableLlama
 
-Progress = Callable[[str], None]
-SILENT: Progress = lambda message: None  # noqa: E731
 PARTS = ("weights", "KV cache", "gradients", "moments", "activations")
 FLOAT = 4  # bytes
 
 
-class Memory(Experiment):
+class Memory(Trained):
     """Weights, gradients, Adam's moments and kept activations of one step, against weights and KV cache."""
 
     id = "inference_vs_training.memory"
     title = "memory of a training step"
     unit = "B"
     question = "In float32, how many bytes does a training step keep: 28 million weights, 512 tokens?"
-
-    def __init__(self, shape: TrainingShape | None = None) -> None:
-        self._shape = shape
-
-    @property
-    def shape(self) -> TrainingShape:
-        """The network and its batch."""
-        from lessons.experiments.inference_vs_training_model import TrainingShape
-
-        return self._shape or TrainingShape()
 
     def predict(self, passport: Passport) -> Outcome:
         s = self.shape

@@ -6,17 +6,16 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
-from lessons.experiments.base import Experiment, Outcome
-from lessons.experiments.inference_vs_training_rounds import in_turns, medians, ratio
+from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
 from lessons.experiments.roofline_plot import ceiling, roofs
 from lessons.experiments.threads import one_thread
 from lessons.formulas import kv_cache, training
 from lessons.formulas.roofline import Work, attention, time_bound
+from lessons.measure import in_turns, median_ratio
+from lessons.measure.stats import median
 from lessons.passport import Passport
-from lessons.units import Quantity, format_value
+from lessons.units import Quantity, format_value, percent
 
-Progress = Callable[[str], None]
-SILENT: Progress = lambda message: None  # noqa: E731
 FLOAT = 4  # bytes
 CONTEXT = 64  # tokens before each decoded one
 
@@ -119,13 +118,13 @@ class Phases(Experiment):
         progress("the model")
         passes = {(phase, n): one_pass(phase, n) for phase, counts in self.tokens.items() for n in counts}
         times = in_turns(passes, progress=progress)
-        middle = medians(times)
+        middle = {name: median(values) for name, values in times.items()}
         data = {
             phase: {"tokens": counts, "seconds": [middle[phase, n] for n in counts]}
             for phase, counts in self.tokens.items()
         }
         one, long = self.tokens["decode"][0], self.tokens["prefill"][-1]
-        return Outcome(ratio(times["decode", one], times["prefill", long], long / one), data)
+        return Outcome(median_ratio(times["decode", one], times["prefill", long], long / one), data)
 
     def draw(self, prediction: Outcome, result: Outcome, figure: Any) -> None:
         from lessons import figures
@@ -160,8 +159,8 @@ class Phases(Experiment):
         return (
             "Left, a roofline: decoding for one user stands at the foot of the bandwidth slope, and each larger batch "
             "or prompt further right and higher, the longest prompt under the flat roof. Right, two families of lines "
-            f"against the tokens in a pass: the share of the bandwidth falls from {_percent(one[1])} to "
-            f"{_percent(long[1])}, the share of the arithmetic rises from {_percent(one[0])} to {_percent(long[0])}."
+            f"against the tokens in a pass: the share of the bandwidth falls from {percent(one[1])} to "
+            f"{percent(long[1])}, the share of the arithmetic rises from {percent(one[0])} to {percent(long[0])}."
         )
 
     def explain(self, prediction: Outcome, result: Outcome) -> str:
@@ -170,8 +169,8 @@ class Phases(Experiment):
         read = self.tokens["prefill"][-1] / result.data["prefill"]["seconds"][-1]
         text = (
             f"It writes **{format_value(written, 'tokens/s')}** and reads **{format_value(read, 'tokens/s')}**. While "
-            f"writing, it uses {_percent(one[1])} of the memory's bandwidth (MBU) and {_percent(one[0])} of the "
-            f"arithmetic (MFU). While reading it is the other way round: {_percent(long[1])} and {_percent(long[0])}. "
+            f"writing, it uses {percent(one[1])} of the memory's bandwidth (MBU) and {percent(one[0])} of the "
+            f"arithmetic (MFU). While reading it is the other way round: {percent(long[1])} and {percent(long[0])}. "
         )
         text += self._same_tokens(prediction, result) + self._change_of_kernel(prediction, result)
         gaps = {
@@ -251,7 +250,3 @@ def _used(prediction: Outcome, result: Outcome, phase: str, at: int) -> tuple[fl
         training.mfu(p[phase]["flop"][at], seconds, p["peak"]),
         training.mbu(p[phase]["bytes"][at], seconds, p["bandwidth"]),
     )
-
-
-def _percent(share: float) -> str:
-    return format_value(share, "%", digits=2)

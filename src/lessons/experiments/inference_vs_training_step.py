@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from lessons.experiments.base import Experiment, Outcome, Unavailable
-from lessons.experiments.inference_vs_training_rounds import in_turns, medians, ratio
+from lessons.experiments.base import SILENT, Outcome, Progress, Unavailable
+from lessons.experiments.inference_vs_training_shape import Trained, TrainingShape
 from lessons.experiments.threads import one_thread
 from lessons.formulas import training
 from lessons.formulas.memory import write_allocate_factor
 from lessons.formulas.roofline import attention
+from lessons.measure import in_turns, median_ratio
+from lessons.measure.stats import median
 from lessons.passport import Passport
-from lessons.units import Quantity, format_value
+from lessons.units import Quantity, format_value, percent
 
-if TYPE_CHECKING:
-    from lessons.experiments.inference_vs_training_model import TrainingShape
-
-Progress = Callable[[str], None]
-SILENT: Progress = lambda message: None  # noqa: E731
 PARTS = ("forward", "backward", "optimizer")
 
 
-class Step(Experiment):
+class Step(Trained):
     """Time forward, backward and AdamW, and the forward pass alone, in inference mode."""
 
     id = "inference_vs_training.step"
@@ -30,16 +26,6 @@ class Step(Experiment):
     unit = "1"
     question = "How many times as long as a forward pass does one core take to train on the same 512 tokens?"
     dtype, itemsize, rounds = "float32", 4, 3
-
-    def __init__(self, shape: TrainingShape | None = None) -> None:
-        self._shape = shape
-
-    @property
-    def shape(self) -> TrainingShape:
-        """The network and its batch."""
-        from lessons.experiments.inference_vs_training_model import TrainingShape
-
-        return self._shape or TrainingShape()
 
     def predict(self, passport: Passport) -> Outcome:
         s, device = self.shape, self.device
@@ -103,8 +89,8 @@ class Step(Experiment):
 
         # The first step also makes the moments: it falls into the warm-up.
         runs = {"inference": infer, "forward": forward, "both": forward_and_backward, "optimizer": adam.step}
-        times = in_turns(runs, self.rounds, self.device, progress)
-        seconds = medians(times)
+        times = in_turns(runs, self.rounds, device=self.device, progress=progress)
+        seconds = {name: median(values) for name, values in times.items()}
         seconds["backward"] = seconds.pop("both") - seconds["forward"]
         counted = {}
         progress("counting")
@@ -113,7 +99,7 @@ class Step(Experiment):
                 fn()
             counted[name] = counter.get_total_flops()
         step = [a + b for a, b in zip(times["both"], times["optimizer"])]
-        return Outcome(ratio(step, times["inference"]), {"seconds": seconds, "flop": counted})
+        return Outcome(median_ratio(step, times["inference"]), {"seconds": seconds, "flop": counted})
 
     def draw(self, prediction: Outcome, result: Outcome, figure: Any) -> None:
         from lessons import figures
@@ -163,7 +149,7 @@ class Step(Experiment):
             f"**{format_value(counted['step'], 'FLOP')}** for the step, {counted['step'] / counted['inference']:.2f} "
             "times as many; "
         )
-        share = _percent(p["attention"])
+        share = percent(p["attention"])
         if abs(counted["step"] / p["flop"]["step"] - 1) < 0.001:
             text += (
                 "$2ND$ and $6ND$ are exact for the matrices. Neither counts the scores of attention, which at this "
@@ -172,9 +158,9 @@ class Step(Experiment):
         else:
             text += f"more than $2ND$ and $6ND$: it sees attention too, {share} of the forward pass. "
         text += (
-            f"MFU is {_percent(used[0][0])} for inference and {_percent(used[1][0])} for training, MBU "
-            f"{_percent(used[0][1])} and {_percent(used[1][1])}: with {p['tokens']:,} tokens in a pass both are "
-            f"limited by arithmetic. The optimizer is {_percent(seconds['optimizer'] / step)} of the step's time. It "
+            f"MFU is {percent(used[0][0])} for inference and {percent(used[1][0])} for training, MBU "
+            f"{percent(used[0][1])} and {percent(used[1][1])}: with {p['tokens']:,} tokens in a pass both are "
+            f"limited by arithmetic. The optimizer is {percent(seconds['optimizer'] / step)} of the step's time. It "
             "does almost no arithmetic and moves every state, so that it is the one part that a larger batch makes "
             "cheaper by the token. "
         )
@@ -222,14 +208,4 @@ class StepOnDevice(Step):
         "([Chowdhery et al. 2023](https://arxiv.org/abs/2204.02311)); recomputed activations do not count in it."
     )
 
-    @property
-    def shape(self) -> TrainingShape:
-        """The network and its batch."""
-        from lessons.experiments.inference_vs_training_model import TrainingShape
-
-        large = TrainingShape(layers=16, hidden=2048, heads=16, ffn=5632, vocab=32768, batch=2, sequence=2048)
-        return self._shape or large
-
-
-def _percent(share: float) -> str:
-    return format_value(share, "%", digits=2)
+    usual = TrainingShape(layers=16, hidden=2048, heads=16, ffn=5632, vocab=32768, batch=2, sequence=2048)

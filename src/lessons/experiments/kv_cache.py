@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 from time import perf_counter
 from typing import Any
 
-from lessons.experiments.base import Experiment, Outcome
+from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
 from lessons.experiments.kv_paging import Indirection, PagedOnDevice
 from lessons.experiments.kv_waste import Waste
 from lessons.experiments.threads import one_thread
@@ -16,8 +15,6 @@ from lessons.measure import median_interval, time
 from lessons.passport import Passport
 from lessons.units import Quantity, format_bytes, format_value
 
-Progress = Callable[[str], None]
-SILENT: Progress = lambda message: None  # noqa: E731
 FLOAT = 4  # bytes
 
 

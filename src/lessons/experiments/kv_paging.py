@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from lessons.experiments.base import Experiment, Outcome, Unavailable
+from lessons.experiments.base import SILENT, Experiment, Outcome, Progress, Unavailable
 from lessons.experiments.threads import one_thread
 from lessons.formulas import kv_cache
 from lessons.measure import time
 from lessons.passport import Passport
 from lessons.units import Quantity, format_bytes, format_value
 
-Progress = Callable[[str], None]
-SILENT: Progress = lambda message: None  # noqa: E731
 FLOAT = 4  # bytes
 
 

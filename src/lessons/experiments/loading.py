@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import warnings
 import zlib
-from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
-from lessons.experiments.base import Experiment, Outcome, Unavailable
+from lessons.experiments.base import SILENT, Experiment, Outcome, Progress, Unavailable
 from lessons.measure import median_interval, time
 from lessons.passport import Passport
 from lessons.units import Quantity, format_value
-
-Progress = Callable[[str], None]
-SILENT: Progress = lambda message: None  # noqa: E731
 
 
 class Texts:

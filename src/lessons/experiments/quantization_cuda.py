@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
-from lessons.experiments.base import Experiment, Outcome, Unavailable
+from lessons.experiments.base import SILENT, Experiment, Outcome, Progress, Unavailable
 from lessons.formulas.roofline import gemm, time_bound
 from lessons.measure import time
 from lessons.passport import Passport
 from lessons.units import Quantity, format_value
 
-Progress = Callable[[str], None]
-SILENT: Progress = lambda message: None  # noqa: E731
 FIRST_WITH_FP8 = (8, 9)  # compute capability: Ada; Hopper is 9.0
 
 

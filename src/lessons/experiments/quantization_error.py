@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from lessons.experiments.base import Experiment, Outcome
+from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
 from lessons.experiments.quantization_formats import FORMATS
 from lessons.formulas.quantization import decibel
 from lessons.passport import Passport
 from lessons.units import Quantity
 
-Progress = Callable[[str], None]
-SILENT: Progress = lambda message: None  # noqa: E731
 COLUMNS = 512  # of each row: whole blocks of every size
 LAYERS, EMBEDDING = "layers", "embedding"
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from lessons.experiments.base import Experiment, Outcome
+from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
 from lessons.experiments.threads import one_thread
 from lessons.formulas.quantization import absmax_noise, crest_noise, normal_crest
 from lessons.passport import Passport
 from lessons.units import Quantity
 
-Progress = Callable[[str], None]
-SILENT: Progress = lambda message: None  # noqa: E731
 LARGEST = 127
 APART = 0.01  # share of the channels that are kept in floating point by the split
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from lessons.experiments.base import Experiment, Outcome
+from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
 from lessons.experiments.quantization_formats import FORMATS, Format
 from lessons.experiments.threads import one_thread
 from lessons.passport import Passport
 from lessons.units import Quantity
 
-Progress = Callable[[str], None]
-SILENT: Progress = lambda message: None  # noqa: E731
 PACKED = "packed, int8 activations"
 PART = 256  # rows of a matrix that are rounded together: their working copies stay in the cache
 

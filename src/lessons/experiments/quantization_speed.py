@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from time import perf_counter
 from typing import Any
 
 from lessons.datasheets import model
-from lessons.experiments.base import Experiment, Outcome
+from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
 from lessons.experiments.threads import one_thread
 from lessons.formulas.quantization import bits_per_weight
 from lessons.formulas.roofline import Work, time_bound
-from lessons.measure import median_interval
+from lessons.measure import in_turns, median_interval, median_ratio
 from lessons.passport import Passport
 from lessons.units import Quantity, format_bytes, format_value
 
-Progress = Callable[[str], None]
-SILENT: Progress = lambda message: None  # noqa: E731
 VARIANTS: dict[str, dict[str, str]] = {
     "float32": {"weights": "float32"},
     "bfloat16": {"weights": "bfloat16"},
@@ -24,7 +21,9 @@ VARIANTS: dict[str, dict[str, str]] = {
     "packed, int8": {"weights": "packed", "activations": "int8"},
 }
 CONTEXT = 64  # tokens before the ones that are timed
-SETTLE = 0.06  # seconds of passes before the one that is timed
+# Seconds of passes before those that are timed, as a model runs that writes token after token: a last cache that held
+# other weights keeps the new ones only after some ten passes over them.
+SETTLE = 0.06
 
 
 def matrix_weights() -> tuple[int, int]:
@@ -62,34 +61,6 @@ def step(llm: Any, rows: int) -> Callable[[], None]:
     return run
 
 
-def in_turn(steps: dict[Hashable, Callable[[], None]], rounds: int) -> dict[Any, list[float]]:
-    """Return the seconds of each step, round by round.
-
-    They take turns, so that a busy neighbour meets them all. Each runs for a while before it is timed, as a model
-    does that writes token after token: a last cache that held other weights keeps the new ones only after some ten
-    passes over them. The least of three passes counts: a neighbour only adds.
-    """
-    seconds: dict[Any, list[float]] = {name: [] for name in steps}
-    for _ in range(rounds):
-        for name, run in steps.items():
-            settled = perf_counter() + SETTLE
-            while perf_counter() < settled:
-                run()
-            seconds[name].append(min(_seconds_of(run) for _ in range(3)))
-    return seconds
-
-
-def _seconds_of(run: Callable[[], None]) -> float:
-    began = perf_counter()
-    run()
-    return perf_counter() - began
-
-
-def ratio(seconds: list[float], others: list[float]) -> Quantity:
-    """Return the median over the rounds of one step's seconds over another's."""
-    return median_interval([a / b for a, b in zip(seconds, others)], "1")
-
-
 class Speed(Experiment):
     """Time one token with the weights in four representations."""
 
@@ -116,9 +87,9 @@ class Speed(Experiment):
             progress(f"loading {name}")
             steps[name] = step(load(**how), rows=1)
         progress("measuring")
-        found = in_turn(steps, self.rounds)
+        found = in_turns(steps, self.rounds, settle=SETTLE, least_of=3)
         return Outcome(
-            ratio(found["float32"], found["packed, int8"]),
+            median_ratio(found["float32"], found["packed, int8"]),
             {"seconds": {name: median_interval(s, "s").to_json() for name, s in found.items()}},
         )
 
@@ -248,12 +219,12 @@ class Rows(Experiment):
             llm = load(**VARIANTS[name])
             steps |= {(name, n): step(llm, n) for n in self.rows}
         progress("measuring")
-        found = in_turn(steps, self.rounds)
+        found = in_turns(steps, self.rounds, settle=SETTLE, least_of=3)
         seconds = {
             name: [median_interval(found[name, n], "s").value for n in self.rows] for name in self.variants
         }
         plain = self.variants[0]
-        return Outcome(ratio(found[plain, 5], found[plain, 1]), {"seconds": seconds})
+        return Outcome(median_ratio(found[plain, 5], found[plain, 1]), {"seconds": seconds})
 
     def draw(self, prediction: Outcome, result: Outcome, figure) -> None:
         from lessons import figures

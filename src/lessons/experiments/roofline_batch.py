@@ -6,9 +6,9 @@ import math
 from functools import partial
 from typing import Any
 
-from lessons.experiments.base import Experiment, Outcome
+from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
 from lessons.experiments.roofline_plot import ceiling, roofs
-from lessons.experiments.roofline_sizes import Progress, memory_bytes, silent
+from lessons.experiments.roofline_sizes import memory_bytes
 from lessons.formulas.roofline import gemm, time_bound
 from lessons.measure import time
 from lessons.units import Quantity
@@ -39,7 +39,7 @@ class Batch(Experiment):
             {"rows": rows, "seconds": seconds, "peak": peak_fma, "matmul": peak, "bandwidth": rate},
         )
 
-    def run(self, progress: Progress = silent) -> Outcome:
+    def run(self, progress: Progress = SILENT) -> Outcome:
         import torch
 
         from lessons.kernels.gemv import MAX_ROWS, linear

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from lessons.experiments.base import Experiment, Outcome
-from lessons.experiments.roofline_sizes import GIB, Progress, memory_bytes, silent
+from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
+from lessons.experiments.roofline_sizes import GIB, memory_bytes
 from lessons.formulas.memory import first_touch_time, write_allocate_factor
 from lessons.measure import time
 from lessons.units import Quantity, format_value
@@ -42,7 +42,7 @@ class Fusion(Experiment):
     def _bytes(self) -> int:
         return memory_bytes(self.limit) // 4
 
-    def run(self, progress: Progress = silent) -> Outcome:
+    def run(self, progress: Progress = SILENT) -> Outcome:
         from lessons.kernels.buffers import aligned
         from lessons.kernels.fused import fused, reference
 

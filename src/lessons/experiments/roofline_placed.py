@@ -6,9 +6,8 @@ from typing import Any
 
 from lessons.datasheets import model
 from lessons.experiments import roofline_step
-from lessons.experiments.base import Experiment, Outcome
+from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
 from lessons.experiments.roofline_plot import axes, roofs
-from lessons.experiments.roofline_sizes import Progress, silent
 from lessons.formulas.roofline import Work, time_bound
 from lessons.units import Quantity, format_value
 
@@ -49,7 +48,7 @@ class ModelStep(Experiment):
         total = sum(data["decode"][name]["seconds"] * n for name, n in data["calls"].items())
         return Outcome(Quantity(total, self.unit), data)
 
-    def run(self, progress: Progress = silent) -> Outcome:
+    def run(self, progress: Progress = SILENT) -> Outcome:
         shape = model(self.name)
         progress("weights")
         matrices = roofline_step.weights(shape)

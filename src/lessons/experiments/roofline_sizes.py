@@ -1,14 +1,9 @@
-"""What the chapter's experiments share: how large a working set must be, and a progress that says nothing."""
+"""What the chapter's experiments share: how large a working set must be."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from lessons import topology
 from lessons.passport.measuring import working_sets
-
-Progress = Callable[[str], None]
-silent: Progress = lambda message: None  # noqa: E731
 
 GIB = 1 << 30
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from lessons import topology
 from lessons.datasheets import accelerator
-from lessons.experiments.base import Experiment, Outcome, Unavailable
+from lessons.experiments.base import SILENT, Experiment, Outcome, Progress, Unavailable
 from lessons.experiments.roofline_plot import NAMES, colour, roofs
-from lessons.experiments.roofline_sizes import GIB, Progress, memory_bytes, silent
+from lessons.experiments.roofline_sizes import GIB, memory_bytes
 from lessons.formulas.roofline import attainable, horner, ridge
 from lessons.measure import time
 from lessons.units import Quantity, format_value
@@ -36,7 +36,7 @@ class Sweep(Experiment):
         value = ridge(peak, rates["dram"])
         return Outcome(Quantity(value, self.unit), {"peak": peak, "bandwidths": rates})
 
-    def run(self, progress: Progress = silent) -> Outcome:
+    def run(self, progress: Progress = SILENT) -> Outcome:
         sizes = {"dram": memory_bytes(self.limit)}
         l2 = topology.read().cache("l2")
         if l2:
@@ -126,7 +126,7 @@ class GpuSweep(Sweep):
             f"{ridge(card.fp32, card.bandwidth):.3g} FLOP/byte (NVIDIA H100 Tensor Core GPU Architecture, 2022)."
         )
 
-    def run(self, progress: Progress = silent) -> Outcome:
+    def run(self, progress: Progress = SILENT) -> Outcome:
         if not topology.read().gpus:
             raise Unavailable("this machine has no CUDA device")
         points = _sweep(self.limit, "dram", progress, device="cuda")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numba import types
+from numba import carray, njit, types
 from numba.extending import intrinsic
 
 
@@ -23,3 +23,11 @@ pointer = _pointer_to(types.float32)
 int64_pointer = _pointer_to(types.int64)
 int32_pointer = _pointer_to(types.int32)
 float64_pointer = _pointer_to(types.float64)
+
+
+@njit(types.void(types.int64, types.int64, types.int64), nogil=True)
+def copy(source, target, count):
+    """Copy ``count`` float32 from address to address."""
+    x, y = carray(pointer(source), (count,)), carray(pointer(target), (count,))
+    for i in range(count):
+        y[i] = x[i]

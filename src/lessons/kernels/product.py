@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 TILE = 16  # outputs that a product computes together
+# Below this many bytes of weights a second thread costs more than it brings: a parallel call takes microseconds.
+PARALLEL_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from numba.core import cgutils
 
 i8, i16, i32, i64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
 f16, f32, f64 = ir.HalfType(), ir.FloatType(), ir.DoubleType()
+CACHE_LINE = 64  # bytes
 
 
 @cache

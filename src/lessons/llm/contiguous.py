@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 
 from lessons.kernels.attention import decode
+from lessons.kernels.attention.cpu import ONE_BLOCK
 from lessons.llm import attention
 from lessons.llm.cache import CacheFull, KVCache, Layout
 from lessons.llm.config import ModelConfig
-
-ONE_BLOCK = np.zeros(1, np.int32)  # the block table of a cache that is one block
 
 
 class ContiguousCache(KVCache):

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numba import carray, cfunc, njit, types
 
-from lessons.kernels.addresses import float64_pointer, int32_pointer, int64_pointer, pointer
+from lessons.kernels.addresses import copy, float64_pointer, int32_pointer, int64_pointer, pointer
 from lessons.kernels.attention import cpu as attention_cpu
 from lessons.kernels.product import TILE
 from lessons.kernels.rms_norm.cpu import rms_norm
@@ -75,14 +75,6 @@ def turn(source, turns, target, pairs):
     for i in range(pairs):
         y[i, 0] = x[i, 0] * t[i, 0] - x[i, 1] * t[i, 1]
         y[i, 1] = x[i, 0] * t[i, 1] + x[i, 1] * t[i, 0]
-
-
-@njit(types.void(word, word, word), nogil=True)
-def copy(source, target, count):
-    """Copy ``count`` float32 from address to address."""
-    x, y = carray(pointer(source), (count,)), carray(pointer(target), (count,))
-    for i in range(count):
-        y[i] = x[i]
 
 
 @njit(types.void(word, word, word), nogil=True)

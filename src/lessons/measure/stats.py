@@ -50,3 +50,13 @@ def median_interval(values: Sequence[float], unit: str, confidence: float = 0.95
     ordered = sorted(values)
     low, high = interval_ranks(len(ordered), confidence)
     return Quantity(median(ordered), unit, ordered[low], ordered[high], len(ordered))
+
+
+def median_ratio(above: Sequence[float], below: Sequence[float], factor: float = 1) -> Quantity:
+    """Return ``factor`` times the median of one thing's seconds over another's, round by round, with its interval.
+
+    Args:
+        above, below: one number a round, taken in turns: what disturbed a round disturbed both.
+        factor: to count by, such as tokens over tokens.
+    """
+    return median_interval([factor * a / b for a, b in zip(above, below)], "1")

@@ -20,7 +20,6 @@ from lessons.kernels.simd_exp import exp
 
 TOKENS = 4  # keys scored together: four sums are added across their lanes for the price of one and a half
 FLOAT = 4  # bytes
-LINE = 64  # bytes of a cache line
 
 
 def lanes() -> int:
@@ -203,7 +202,7 @@ def _prefetch(builder, base, ahead, size: int):
     The processor's own prefetchers stop at the end of a page, and cannot know where the next block lies.
     """
     with builder.if_then(builder.icmp_signed("!=", ahead, simd.i64(0))):
-        for place in range(0, size, LINE):
+        for place in range(0, size, simd.CACHE_LINE):
             simd.prefetch(builder, simd.offset(builder, builder.add(base, ahead), place))
 
 

@@ -7,16 +7,13 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import carray, cfunc, get_num_threads, njit, prange, types
+from numba import cfunc, get_num_threads, njit, prange, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from lessons.kernels import simd
-from lessons.kernels.addresses import pointer
-from lessons.kernels.product import TILE, Product
-
-# Below this many bytes of weights a second thread costs more than it brings: a parallel call takes microseconds.
-PARALLEL_BYTES = 256 * 1024
+from lessons.kernels.addresses import copy
+from lessons.kernels.product import PARALLEL_BYTES, TILE, Product
 
 
 def tile_outputs(rows: int) -> int:
@@ -133,13 +130,6 @@ def kernel(rows: int, bfloat16: bool) -> Callable:
     return run
 
 
-@njit(types.void(word, word, word), nogil=True)
-def _copy(source, target, count):
-    a, b = carray(pointer(source), (count,)), carray(pointer(target), (count,))
-    for i in range(count):
-        b[i] = a[i]
-
-
 @cache
 def product(rows: int, bfloat16: bool) -> Product:
     """Return the product for other compiled code; ``inputs`` must be a multiple of the vector's lanes."""
@@ -147,7 +137,7 @@ def product(rows: int, bfloat16: bool) -> Product:
 
     @cfunc(types.void(word, word, word, word))
     def prepare(x, prepared, rows, inputs):
-        _copy(x, prepared, rows * inputs)
+        copy(x, prepared, rows * inputs)
 
     @cfunc(types.void(word, word, word, word, word, word, word))
     def tiles(w, prepared, y, first, last, inputs, leading):

@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from lessons.kernels.packed.formats import TILE
 from lessons.kernels.packed.layout import Packed, pack
+from lessons.kernels.product import TILE
 
 __all__ = ["MAX_ROWS", "Packed", "expand", "linear", "pack", "unpack"]
 

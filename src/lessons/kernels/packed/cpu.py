@@ -12,12 +12,9 @@ from numba import cfunc, get_num_threads, njit, prange, types
 
 from lessons.kernels.buffers import aligned
 from lessons.kernels.packed import dequantize, float32, int8
-from lessons.kernels.packed.formats import BLOCK, TILE, find
+from lessons.kernels.packed.formats import BLOCK, find
 from lessons.kernels.packed.layout import Packed
-from lessons.kernels.product import Product
-
-# Below this many bytes of weights a second thread costs more than it brings: a parallel call takes microseconds.
-PARALLEL_BYTES = 256 * 1024
+from lessons.kernels.product import PARALLEL_BYTES, TILE, Product
 
 word = types.int64
 

@@ -10,7 +10,8 @@ from numba.extending import intrinsic
 
 from lessons.kernels import simd
 from lessons.kernels.packed import codes
-from lessons.kernels.packed.formats import BLOCK, TILE, Format, find
+from lessons.kernels.packed.formats import BLOCK, Format, find
+from lessons.kernels.product import TILE
 
 HALF = BLOCK // 2
 

@@ -16,8 +16,9 @@ from numba.extending import intrinsic
 
 from lessons.kernels import simd
 from lessons.kernels.packed import codes, vectors
-from lessons.kernels.packed.formats import BLOCK, TILE, find
+from lessons.kernels.packed.formats import BLOCK, find
 from lessons.kernels.packed.isa import AVX2, AVX512, PLAIN, choose
+from lessons.kernels.product import TILE
 
 ISAS = (AVX512, AVX2, PLAIN)
 FLOAT = 4  # bytes

@@ -19,8 +19,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lessons.kernels.product import TILE
+
 BLOCK = 32  # weights of one row that share a scale
-TILE = 16  # rows that are stored, and multiplied, together
 
 NF4_BOOK = (
     *(-1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453),

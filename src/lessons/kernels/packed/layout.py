@@ -16,7 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lessons.kernels.buffers import aligned
-from lessons.kernels.packed.formats import BLOCK, TILE, Format, find
+from lessons.kernels.packed.formats import BLOCK, Format, find
+from lessons.kernels.product import TILE
 
 
 @dataclass(frozen=True, eq=False)

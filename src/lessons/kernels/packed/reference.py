@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from lessons.kernels.packed.formats import BLOCK, NF4_BOOK, TILE, find
+from lessons.kernels.packed.formats import BLOCK, NF4_BOOK, find
 from lessons.kernels.packed.layout import Packed
+from lessons.kernels.product import TILE
 
 INT8_NF4_BOOK = tuple(round(127 * value) for value in NF4_BOOK)  # the code book of the int8 arithmetic
 

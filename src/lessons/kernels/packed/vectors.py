@@ -11,10 +11,10 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from lessons.kernels import simd
-from lessons.kernels.packed.formats import TILE, Format
+from lessons.kernels.packed.formats import Format
+from lessons.kernels.product import TILE
 
 FLOAT = 4  # bytes
-CACHE_LINE = 64
 # Bytes ahead of the loop that memory is asked for. The processor's own prefetchers do not look past the end of a
 # page, and the many instructions of a block leave its window no room to run ahead itself.
 AHEAD = 4096
@@ -97,7 +97,7 @@ def tile(add_block: Callable, format: Format, rows: int, lanes: int, record: int
             with cgutils.for_range(builder, blocks, intp=simd.i64) as block:
                 w = builder.add(weights, times(builder, block.index, format.block_bytes))
                 x = builder.add(prepared, times(builder, block.index, record))
-                for line in range(0, format.block_bytes, CACHE_LINE):
+                for line in range(0, format.block_bytes, simd.CACHE_LINE):
                     simd.prefetch(builder, simd.offset(builder, w, AHEAD + line))
                 with loop(builder, parts) as part:
                     words = builder.add(w, times(builder, part, 4 * lanes))

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from statistics import median
 from time import perf_counter
 from typing import TypeVar
-
-from lessons.measure import median_interval
-from lessons.units import Quantity
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -16,14 +12,20 @@ Key = TypeVar("Key", bound=Hashable)
 def in_turns(
     runs: Mapping[Key, Callable[[], object]],
     rounds: int = 3,
+    *,
+    settle: float = 0.0,
+    least_of: int = 1,
     device: str = "cpu",
     progress: Callable[[str], None] = lambda message: None,
 ) -> dict[Key, list[float]]:
-    """Call each of ``runs`` once to warm up, then once a round, and return its seconds round by round.
+    """Call each of ``runs`` once to warm up, then time it once a round; return its seconds round by round.
 
     Args:
         runs: what to call, by name.
         rounds: how often each is timed.
+        settle: seconds for which each runs, untimed, before its turn: what follows another finds the other's data
+            in the caches, and may need several calls to push them out.
+        least_of: calls of a turn, of which the shortest counts: a neighbour only adds.
         device: "cpu" uses the monotonic clock, "cuda" events on the current stream.
         progress: told which round it is.
     """
@@ -31,20 +33,14 @@ def in_turns(
     for turn in range(rounds + 1):
         progress(f"round {turn} of {rounds}" if turn else "warm-up")
         for name, run in runs.items():
-            spent = _once(run, device)
-            if turn:
-                seconds[name].append(spent)
+            if turn == 0:
+                _once(run, device)
+                continue
+            settled = perf_counter() + settle
+            while perf_counter() < settled:
+                run()
+            seconds[name].append(min(_once(run, device) for _ in range(least_of)))
     return seconds
-
-
-def medians(seconds: Mapping[Key, list[float]]) -> dict[Key, float]:
-    """Return the median seconds of each."""
-    return {name: median(values) for name, values in seconds.items()}
-
-
-def ratio(above: list[float], below: list[float], factor: float = 1) -> Quantity:
-    """Return ``factor`` times the median over the rounds of one time over another, with its interval."""
-    return median_interval([factor * a / b for a, b in zip(above, below)], "1")
 
 
 def _once(run: Callable[[], object], device: str) -> float:
