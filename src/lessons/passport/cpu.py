@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -97,7 +98,6 @@ def matmuls(threads: list[int], progress: Progress) -> Peaks:
 
 def costs(cores: int, progress: Progress) -> Peaks:
     """Yield seconds of a compiled call, of a parallel call, and of the first touch of a page."""
-    import numpy as np
     from numba import njit, prange, types
 
     @njit(types.int64(types.int64))
@@ -118,7 +118,25 @@ def costs(cores: int, progress: Progress) -> Peaks:
         time(lambda: nothing_in_parallel(cores), warmup=20, samples=51, min_sample_seconds=1e-4).median(),
     )
     progress("fixed costs: page faults")
-    yield "cpu.cost.page_fault", page_fault(lambda size: np.empty(size, np.uint8))
+    yield "cpu.cost.page_fault", page_fault(fresh_pages)
+
+
+def fresh_pages(size: int):
+    """Return ``size`` bytes, uint8, that the kernel has yet to back with memory.
+
+    An allocator may hand out pages that this process has touched before, however large the request, so the
+    kernel is asked itself; and asked for huge pages, as NumPy asks for its own large arrays.
+    """
+    import mmap
+
+    import numpy as np
+
+    private = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
+    memory = mmap.mmap(-1, size, **private)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        with contextlib.suppress(OSError):  # a kernel built without huge pages refuses the advice
+            memory.madvise(mmap.MADV_HUGEPAGE)
+    return np.frombuffer(memory, np.uint8)
 
 
 def page_fault(allocate: Callable) -> Quantity:
@@ -127,7 +145,7 @@ def page_fault(allocate: Callable) -> Quantity:
     Args:
         allocate: returns a fresh uint8 array of so many bytes that nobody has touched.
     """
-    page, pages = 4096, 8192  # large enough that the allocator asks for new pages each time
+    page, pages = 4096, 8192
 
     def touch(array) -> float:
         start = perf_counter()
