@@ -25,13 +25,17 @@ def load(threads: int, context: int = 1024):
     )
 
 
-def decode(model, tokens: list[int], count: int) -> list[int]:
-    """Return ``count`` greedy tokens after ``tokens``."""
-    model.reset()
+def decode(model, tokens: list[int], count: int, stop_ids=(), *, fresh: bool = True) -> list[int]:
+    """Return ``count`` greedy tokens after ``tokens``, or fewer up to a stop token.
+
+    Unless ``fresh``, the part of the prompt that the model's cache still holds is not computed again.
+    """
+    if fresh:
+        model.reset()
     written = []
     for token in model.generate(tokens, temp=0.0, top_k=1, repeat_penalty=1.0):
         written.append(token)
-        if len(written) == count:
+        if len(written) == count or token in stop_ids:
             break
     return written
 
