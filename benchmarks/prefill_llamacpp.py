@@ -1,7 +1,6 @@
 """A prompt of 512 tokens, ours against llama.cpp: the same file, one thread.
 
-Ours expands each packed matrix to float32 and leaves the product to torch: with many rows the arithmetic decides,
-and it is exact. llama.cpp multiplies whole numbers.
+Both multiply whole numbers. Ours goes through the prompt 16 tokens at a time, each time through all layers.
 """
 
 from __future__ import annotations

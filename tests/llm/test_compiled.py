@@ -6,11 +6,13 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lessons.kernels import packed
 from lessons.llm import step
 from lessons.llm.block_pool import BlockPool
+from lessons.llm.compiled import parts
 from lessons.llm.contiguous import ContiguousCache
 from lessons.llm.gguf import GGUF
-from lessons.llm.load import find_model
+from lessons.llm.load import find_model, load
 from lessons.llm.model import Llama
 from lessons.llm.paged import PagedCache
 
@@ -80,3 +82,40 @@ def test_more_rows_than_it_takes_go_layer_by_layer(llm, plain):
     got = llm.model.forward(tokens, llm.new_cache(40))
     want = plain.forward(tokens, llm.new_cache(40))
     assert torch.equal(got, want)
+
+
+@given(
+    sizes=st.lists(st.tuples(st.integers(0, 50), st.integers(1, 40)), min_size=1, max_size=5),
+    most=st.integers(1, 16),
+    data=st.data(),
+)
+def test_a_batch_is_cut_into_passes_in_order(sizes, most, data):
+    before, counts = zip(*sizes)
+    total = sum(counts)
+    wanted = sorted(data.draw(st.sets(st.integers(0, total - 1), min_size=1)))
+    lengths, seen, logits = list(before), 0, []
+    for part in parts(before, counts, wanted, most):
+        assert part.first == seen
+        assert 1 <= part.last - part.first == sum(part.counts) <= most
+        for number, length, count in zip(part.sequences, part.lengths, part.counts):
+            lengths[number] += count
+            assert length == lengths[number]
+        assert part.logits == len(logits)
+        logits += [part.first + row for row in part.wanted]
+        seen = part.last
+    assert seen == total and logits == wanted
+    assert lengths == [old + new for old, new in sizes]
+
+
+@pytest.mark.skipif(not packed.multiplies_bytes(), reason="this processor has no product of bytes")
+@pytest.mark.parametrize("kind", ["contiguous", "paged"])
+def test_a_long_prompt_in_whole_numbers_is_its_pieces_one_after_another(kind):
+    llm = load("packed", activations="int8")
+    long, short = torch.arange(100, 140), torch.arange(7, 12)
+    at_once, piecewise = caches(kind, llm.config, 2), caches(kind, llm.config, 2)
+    got = llm.model.forward_batch([long, short], at_once)
+    want = [llm.model.forward(piece, piecewise[0]) for piece in long.split(8)]
+    want.append(llm.model.forward(short, piecewise[1]))
+    torch.testing.assert_close(got, torch.cat(want), atol=TOLERANCE, rtol=0)
+    last = llm.model.forward_batch([long, short], caches(kind, llm.config, 2), last_only=True)
+    torch.testing.assert_close(last, got[[39, 44]], atol=TOLERANCE, rtol=0)

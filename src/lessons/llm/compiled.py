@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -16,20 +18,22 @@ from lessons.kernels.product import TILE
 from lessons.kernels.team import FLAG_BYTES
 from lessons.llm import step
 from lessons.llm.cache import KVCache, Layout
-from lessons.llm.linear import address, max_rows, product
+from lessons.llm.linear import address, fast_for_many, max_rows, product
 
 if TYPE_CHECKING:
     from lessons.llm.model import Llama
 
 
 class CompiledPass:
-    """``Llama.forward_batch`` for a few rows on the CPU, as one program; see ``step``.
+    """``Llama.forward_batch`` on the CPU as one program, see ``step``: for a few rows, or for many, a few at a time.
 
     Args:
         model: whose weights are used, where they lie.
 
     Attributes:
         max_rows: the most tokens in a pass.
+        takes_many: whether more tokens than that are run in several passes. Reading packed weights again for every
+            16 rows costs less than what whole numbers save: a library has products of floats only.
     """
 
     def __init__(self, model: Llama) -> None:
@@ -37,6 +41,7 @@ class CompiledPass:
         self.config = c
         self._weights = (first.qkv, first.o, first.gate_up, first.down, model.embedding)
         self.max_rows = min(max_rows(w) for w in self._weights)
+        self.takes_many = all(fast_for_many(w) for w in self._weights)
         self._run = step.step(c.head_dim)
         self._eps = np.array([c.norm_eps])
         self._layers = np.array(
@@ -81,37 +86,49 @@ class CompiledPass:
             wanted: rows whose logits are returned.
 
         Returns:
-            float32 [wanted, vocab], or None when there are too many rows or a cache has no known layout.
+            float32 [wanted, vocab], or None when it does not take so many rows or a cache has no known layout.
         """
         layouts = [layout for cache in caches if (layout := cache.layout()) is not None]
-        if len(x) > self.max_rows or len(layouts) < len(caches):
+        if (len(x) > self.max_rows and not self.takes_many) or len(layouts) < len(caches):
             return None
-        lengths = [cache.length for cache in caches]
-        sequences, rows, tables = describe(layouts, lengths, counts, wanted)
+        before = [cache.length - count for cache, count in zip(caches, counts)]
         logits = torch.empty(len(wanted), self.config.vocab)
         with self._lock:  # the scratch is one, however many Python threads call
-            threads = team.size()
-            if threads not in self._scratch:
-                self._scratch[threads] = Scratch(self, threads)
-            scratch = self._scratch[threads]
-            scratch.start(x, logits)
-            self._sizes[step.ROWS], self._sizes[step.SEQUENCES] = len(x), len(caches)
-            self._sizes[step.LOGIT_ROWS] = len(wanted)
-            arguments = np.zeros(step.ARGUMENTS, np.int64)
-            arguments[step.THREADS] = threads
-            for at, array in (
-                (step.EPS, self._eps),
-                (step.LAYERS, self._layers),
-                (step.PRODUCTS, self._products(len(x), len(wanted))),
-                (step.SIZES, self._sizes),
-                (step.SCRATCH, scratch.table),
-                (step.BATCH, sequences),
-                (step.TOKENS, rows),
-                (step.TABLES, tables),
-            ):
-                arguments[at : at + 2] = array.ctypes.data, len(array)
-            team.run(self._run, threads, arguments.ctypes.data)
+            for part in parts(before, counts, wanted, self.max_rows):
+                chosen = [layouts[number] for number in part.sequences]
+                self._run_part(
+                    x[part.first : part.last],
+                    describe(chosen, part.lengths, part.counts, part.wanted),
+                    logits[part.logits : part.logits + len(part.wanted)],
+                )
         return logits
+
+    def _run_part(
+        self, x: torch.Tensor, batch: tuple[np.ndarray, np.ndarray, np.ndarray], logits: torch.Tensor
+    ) -> None:
+        """Run no more than ``max_rows`` rows and write their logits."""
+        sequences, rows, tables = batch
+        threads = team.size()
+        if threads not in self._scratch:
+            self._scratch[threads] = Scratch(self, threads)
+        scratch = self._scratch[threads]
+        scratch.start(x, logits)
+        self._sizes[step.ROWS], self._sizes[step.SEQUENCES] = len(x), len(sequences)
+        self._sizes[step.LOGIT_ROWS] = len(logits)
+        arguments = np.zeros(step.ARGUMENTS, np.int64)
+        arguments[step.THREADS] = threads
+        for at, array in (
+            (step.EPS, self._eps),
+            (step.LAYERS, self._layers),
+            (step.PRODUCTS, self._products(len(x), max(1, len(logits)))),
+            (step.SIZES, self._sizes),
+            (step.SCRATCH, scratch.table),
+            (step.BATCH, sequences),
+            (step.TOKENS, rows),
+            (step.TABLES, tables),
+        ):
+            arguments[at : at + 2] = array.ctypes.data, len(array)
+        team.run(self._run, threads, arguments.ctypes.data)
 
     def _find_products(self, rows: int, wanted: int) -> np.ndarray:
         """Return the addresses of the C functions for so many rows; they are compiled at first use."""
@@ -163,6 +180,53 @@ class Scratch:
         torch.from_numpy(self.x)[: len(x)] = x
         self.flags.fill(0)
         self.table[:, step.LOGITS] = logits.data_ptr()
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one pass takes of a batch.
+
+    Attributes:
+        first, last: its rows, ``last`` not included.
+        sequences: the numbers of the sequences they belong to.
+        lengths: tokens of each once the pass has run.
+        counts: new tokens of each.
+        wanted: rows whose logits are wanted, counted from ``first``.
+        logits: where those go in the batch's logits.
+    """
+
+    first: int
+    last: int
+    sequences: tuple[int, ...]
+    lengths: tuple[int, ...]
+    counts: tuple[int, ...]
+    wanted: tuple[int, ...]
+    logits: int
+
+
+def parts(before: Sequence[int], counts: Sequence[int], wanted: Sequence[int], most: int) -> Iterator[Part]:
+    """Cut a batch into passes of at most ``most`` rows, in order, so that each sees the tokens before it.
+
+    Args:
+        before: tokens of each sequence that are already in its cache.
+        counts: new tokens of each.
+        wanted: rows whose logits are wanted, in ascending order.
+        most: rows in a pass.
+    """
+    rows = [(number, place) for number, count in enumerate(counts) for place in range(count)]
+    for first in range(0, len(rows), most):
+        taken = rows[first : first + most]
+        last_place = dict(taken)  # of each sequence in this pass
+        sizes = Counter(number for number, _ in taken)
+        yield Part(
+            first,
+            first + len(taken),
+            tuple(last_place),
+            tuple(before[number] + place + 1 for number, place in last_place.items()),
+            tuple(sizes.values()),
+            tuple(row - first for row in wanted if first <= row < first + len(taken)),
+            sum(row < first for row in wanted),
+        )
 
 
 def describe(

@@ -230,6 +230,8 @@ def step(head_dim: int) -> Any:
             if at >= 0:
                 x, normed = mine[X] + r * hidden * FLOAT, mine[NORMED] + at * hidden * FLOAT
                 rms_norm(x, sizes[OUTPUT_NORM], normed, 1, hidden, eps)
+        if sizes[LOGIT_ROWS] == 0:  # the middle of a prompt
+            return
         first, last = share(vocab // TILE, me, threads)
         call4(products[4, PREPARE], mine[NORMED], mine[PREPARED], sizes[LOGIT_ROWS], hidden)
         call7(products[4, SPAN], sizes[HEAD], mine[PREPARED], mine[LOGITS], first, last, hidden, vocab)

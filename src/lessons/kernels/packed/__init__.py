@@ -23,7 +23,7 @@ import numpy as np
 from lessons.kernels.packed.layout import Packed, pack
 from lessons.kernels.product import TILE
 
-__all__ = ["MAX_ROWS", "Packed", "expand", "linear", "pack", "unpack"]
+__all__ = ["MAX_ROWS", "Packed", "expand", "linear", "multiplies_bytes", "pack", "unpack"]
 
 MAX_ROWS = 16
 
@@ -109,6 +109,14 @@ def expand(
 def unpack(packed: Packed) -> np.ndarray:
     """Return the dequantised weights as float32 [rows, columns]: what ``pack`` was given, scales as float16."""
     return expand(packed)
+
+
+def multiplies_bytes() -> bool:
+    """Tell whether the target has instructions for products of bytes; without them "float32" is the faster one."""
+    from lessons.kernels.packed import int8
+    from lessons.kernels.packed.isa import PLAIN, choose
+
+    return choose(int8.ISAS) is not PLAIN
 
 
 def _check_floats(name: str, array: Any) -> None:
