@@ -18,6 +18,7 @@ FLOORS = (
     ("experiments",),
     ("notebook", "grading"),
     ("cli",),
+    ("__main__",),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 STANDARD_LIBRARY_ONLY = ("units", "errors", "files", "formulas", "datasheets", "results")

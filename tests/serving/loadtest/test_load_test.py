@@ -42,6 +42,15 @@ def test_it_measures_what_the_server_counts(server, load):
     assert found["ttft"]["p99"] >= said["TTFT"]
 
 
+def test_predicted_blocks_are_those_that_the_server_holds(server):
+    """The test's own clock and the server's are a step apart, so that a few of the blocks may differ."""
+    load = ("--requests", "4", "--concurrency", "4", "--input-tokens", "10", "--output-tokens", "90")
+    blocks = report(server, *load, "--ignore-eos")["kv_blocks"]
+    assert blocks["block_size"] == 16 and blocks["looks"] >= 3
+    assert blocks["reported_max"] <= 24
+    assert blocks["predicted_mean"] == pytest.approx(blocks["reported_mean"], rel=0.25)
+
+
 def test_a_trace_is_sent_as_it_is(server, tmp_path):
     path = tmp_path / "trace.jsonl"
     write_trace(path, [Request(n, 0.1 * n, 3, 2 + n, (504, 3575, 282)) for n in range(3)])

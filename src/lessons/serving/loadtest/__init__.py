@@ -1,9 +1,10 @@
 """A load generator for any OpenAI-compatible server: ours, vLLM's, llama.cpp's.
 
 Read in this order: ``prompts`` (what is sent), ``client`` (one request and its times), ``scrape`` (what the server
-says), ``report`` (the figures). Requests come as a workload says (*open loop*: a rate, or a trace), or as soon as one
-of so many clients is free (*closed loop*: a concurrency). An open loop keeps sending to a server that cannot keep up,
-as the world does; a closed loop waits for it, and so never shows a queue longer than its clients.
+says), ``kv_blocks`` (its blocks beside ours), ``report`` (the figures). Requests come as a workload says (*open loop*:
+a rate, or a trace), or as soon as one of so many clients is free (*closed loop*: a concurrency). An open loop keeps
+sending to a server that cannot keep up, as the world does; a closed loop waits for it, and so never shows a queue
+longer than its clients.
 """
 
 from __future__ import annotations
@@ -68,7 +69,10 @@ async def load_test(
         before = await scrape(http)
         report = Report(slo)
         began = perf_counter()
+        watching = asyncio.create_task(report.kv_blocks.watch(http, now))
         await _run(_Run(client, prompts, report, now), list(requests), concurrency)
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
         report.server = difference(before, await scrape(http))
     return report
 
@@ -86,8 +90,7 @@ class _Run:
         except RequestFailed as error:
             self.report.failures[str(error)] += 1
             return
-        self.report.prompt_tokens += request.prompt_tokens
-        self.report.metrics.add(request)
+        self.report.add(request)
 
 
 async def _run(run: _Run, requests: list[Request], concurrency: int | None) -> None:

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from lessons.serving.loadtest.kv_blocks import KVBlocks
 from lessons.serving.loadtest.scrape import COUNTERS, MEANS
 from lessons.serving.metrics import SLO, Metrics
+from lessons.serving.request import Request
 
 PERCENTILES = (50, 90, 99)
 
@@ -24,6 +26,7 @@ class Report:
         failures: how many ended without an answer, by reason.
         unfinished: requests that were under way or not yet sent when the test was interrupted.
         server: what the server says of the same time, see ``scrape.difference``.
+        kv_blocks: predicted and reported, where the server tells its blocks.
     """
 
     slo: SLO
@@ -32,6 +35,13 @@ class Report:
     failures: Counter[str] = field(default_factory=Counter)
     unfinished: int = 0
     server: dict[str, float] = field(default_factory=dict)
+    kv_blocks: KVBlocks = field(default_factory=KVBlocks)
+
+    def add(self, request: Request) -> None:
+        """Count one finished request."""
+        self.prompt_tokens += request.prompt_tokens
+        self.metrics.add(request)
+        self.kv_blocks.add(request)
 
     def to_json(self) -> dict[str, Any]:
         """Return everything in base units: seconds, tokens, tokens/s, requests/s."""
@@ -57,7 +67,7 @@ class Report:
                 "attainment": m.attainment(self.slo),
                 "goodput": m.goodput(self.slo),
             }
-        return {**done, "server": self.server}
+        return {**done, "server": self.server, "kv_blocks": self.kv_blocks.to_json()}
 
     def __str__(self) -> str:
         data = self.to_json()
@@ -83,6 +93,10 @@ class Report:
             )
         for label, value in self.server.items():
             lines.append((f"server: {label}", _server(label, value)))
+        if blocks := data["kv_blocks"]:
+            for name in ("mean", "max"):
+                predicted, reported = (blocks[f"{who}_{name}"] for who in ("predicted", "reported"))
+                lines.append((f"KV blocks, {name}", f"{predicted:.1f} predicted, {reported:.1f} reported"))
         width = max(len(name) for name, _ in lines)
         return "\n".join(f"{name:{width}}  {value}".rstrip() for name, value in lines)
 

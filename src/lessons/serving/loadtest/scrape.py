@@ -20,12 +20,18 @@ MEANS = {
     "ITL": ("inter_token_latency_seconds", "time_per_output_token_seconds"),
 }
 GAUGES = {"KV cache in use": ("kv_cache_usage_perc", "gpu_cache_usage_perc")}
+# How the pool is cut stands in the labels of one sample.
+CONFIG = "cache_config_info"
+BLOCK_SIZE, BLOCKS = "block_size", "num_gpu_blocks"
 
 Samples = dict[str, float]
 
 
 async def scrape(http: httpx.AsyncClient) -> Samples:
-    """Return the server's samples by name without the prefix, summed over labels; none where it has no metrics."""
+    """Return the server's samples by name without the prefix, summed over labels; none where it has no metrics.
+
+    With them come ``block_size`` and ``num_gpu_blocks``, where the server tells them.
+    """
     try:
         answer = await http.get("/metrics")
         return parse(answer.text) if answer.status_code == 200 else {}
@@ -41,10 +47,16 @@ def parse(text: str) -> Samples:
             for sample in family.samples:
                 for prefix in PREFIXES:
                     if sample.name.startswith(prefix):
-                        samples[sample.name.removeprefix(prefix)] += sample.value
+                        name = sample.name.removeprefix(prefix)
+                        samples[name] += sample.value
+                        samples.update(_cut(sample.labels) if name == CONFIG else {})
     except ValueError:
         return {}
     return dict(samples)
+
+
+def _cut(labels: dict[str, str]) -> Samples:
+    return {name: float(labels[name]) for name in (BLOCK_SIZE, BLOCKS) if labels.get(name, "").isdecimal()}
 
 
 def difference(before: Samples, after: Samples) -> dict[str, float]:

@@ -35,6 +35,7 @@ def build(llm: LLM, slots: int = 8, blocks: int = 512, policy: str = "continuous
     Raises:
         LessonError: for an unknown policy, or fewer than one slot or block.
     """
+    from lessons.llm.block_pool import BLOCK_SIZE
     from lessons.serving.server.app import Api
     from lessons.serving.server.metrics import ServerMetrics
     from lessons.serving.server.sampling import SamplingEngine
@@ -45,7 +46,7 @@ def build(llm: LLM, slots: int = 8, blocks: int = 512, policy: str = "continuous
     if blocks < 1:
         raise LessonError(f"blocks is {blocks}; the cache needs 1 block or more")
     rules = POLICIES[policy](slots)
-    metrics = ServerMetrics()
+    metrics = ServerMetrics(BLOCK_SIZE, blocks)
     return Api(NAME, llm.tokenizer, Worker(SamplingEngine(llm, blocks), rules, metrics), metrics)
 
 

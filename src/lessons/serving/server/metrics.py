@@ -10,6 +10,7 @@ after the prefix                        kind       meaning
 num_requests_running                    gauge      requests in the batch
 num_requests_waiting                    gauge      requests in the queue
 kv_cache_usage_perc                     gauge      used blocks over all blocks, from 0 to 1
+cache_config_info                       info       labels ``block_size`` and ``num_gpu_blocks``
 kv_blocks_total, kv_blocks_used         gauge      the pool; a cached block that nobody uses counts as free
 num_preemptions_total                   counter    requests put back into the queue
 prompt_tokens_total                     counter    prompt tokens of requests that wrote their first token
@@ -29,7 +30,7 @@ client's when it sends.
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
 
 from lessons.serving.costs import Step
 from lessons.serving.request import Request
@@ -41,10 +42,17 @@ TOKENS = tuple(2**e for e in range(13))
 
 
 class ServerMetrics:
-    """The server's metrics, in a registry of their own. The engine thread writes them, ``text`` reads them."""
+    """The server's metrics, in a registry of their own. The engine thread writes them, ``text`` reads them.
 
-    def __init__(self) -> None:
+    Args:
+        block_size: tokens in a block of the KV cache.
+        num_blocks: blocks in the pool.
+    """
+
+    def __init__(self, block_size: int, num_blocks: int) -> None:
         self._registry = CollectorRegistry()
+        cut = Info(PREFIX + "cache_config", "How the KV cache is cut.", registry=self._registry)
+        cut.info({"block_size": str(block_size), "num_gpu_blocks": str(num_blocks)})
 
         def gauge(name: str, about: str) -> Gauge:
             return Gauge(PREFIX + name, about, registry=self._registry)
