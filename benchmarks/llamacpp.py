@@ -6,8 +6,8 @@ from lessons.errors import LessonError
 from lessons.llm.load import find_model
 
 
-def load(threads: int, context: int = 1024):
-    """Return ``llama_cpp.Llama`` with the book's model.
+def load(threads: int, context: int = 1024, **options):
+    """Return ``llama_cpp.Llama`` with the book's model; ``options`` are its further ones.
 
     Build it natively, which is faster than the ready-made wheel: ``pip install --no-binary llama-cpp-python``.
     Where the processor has AMX but the system does not grant it, batches of more than one token crash; build with
@@ -21,7 +21,7 @@ def load(threads: int, context: int = 1024):
     except ImportError:
         raise LessonError("llama-cpp-python is not installed; see benchmarks/README.md") from None
     return llama_cpp.Llama(
-        str(find_model()), n_threads=threads, n_threads_batch=threads, n_ctx=context, verbose=False
+        str(find_model()), n_threads=threads, n_threads_batch=threads, n_ctx=context, verbose=False, **options
     )
 
 

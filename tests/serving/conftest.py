@@ -28,10 +28,23 @@ def prompts(llm):
     return [tuple(llm.tokenizer.encode(text)) for text in texts]
 
 
+START = "import sys; from lessons.cli import main; sys.exit(main())"
+# Every 50th step of the model ends in an error.
+FAILING = """
+from itertools import count
+from lessons.serving.server.sampling import SamplingEngine
+run, steps = SamplingEngine.run, count(1)
+def sometimes(self, batch):
+    if next(steps) % 50 == 0:
+        raise RuntimeError("out of luck")
+    return run(self, batch)
+SamplingEngine.run = sometimes
+"""
+
+
 @contextmanager
-def serving(*words, **options):
+def serving(*words, code=START, **options):
     """Start ``lessons serve`` on a free port; yield its process and address."""
-    code = "import sys; from lessons.cli import main; sys.exit(main())"
     process = subprocess.Popen(
         [sys.executable, "-c", code, "serve", "--port", "0", *words],
         stdout=subprocess.PIPE,
@@ -61,4 +74,12 @@ def server():
 def own_server():
     """Yield the process and the address of a server that the test may end; its errors are kept."""
     with serving("--blocks", "64", stderr=subprocess.PIPE) as started:
+        yield started
+
+
+@pytest.fixture
+def failing_server():
+    """Yield the process and the address of a server whose model fails now and then, short of blocks."""
+    words = ("--slots", "16", "--blocks", "40")
+    with serving(*words, code=FAILING + START, stderr=subprocess.DEVNULL) as started:
         yield started
