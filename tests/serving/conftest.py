@@ -80,6 +80,6 @@ def own_server():
 @pytest.fixture
 def failing_server():
     """Yield the process and the address of a server whose model fails now and then, short of blocks."""
-    words = ("--slots", "16", "--blocks", "40")
+    words = ("--slots", "16", "--blocks", "24")
     with serving(*words, code=FAILING + START, stderr=subprocess.DEVNULL) as started:
         yield started

@@ -20,7 +20,13 @@ PROMPTS = ("A list is", "The capital of France is", "Water boils when it", "One,
 
 def request(draw, **fields):
     prompt = draw.choice(PROMPTS) * draw.randint(1, 6)
-    return {"prompt": prompt, "max_tokens": draw.randint(1, 40), "temperature": 0, "ignore_eos": True, **fields}
+    return {
+        "prompt": prompt,
+        "max_tokens": draw.randint(1, 80),
+        "temperature": 0,
+        "ignore_eos": True,
+        **fields,
+    }
 
 
 async def events(answer):
@@ -61,7 +67,9 @@ async def vanishing(http, draw):
 
 
 async def malformed(http, draw):
-    body = draw.choice([b"{", b"[]", b'{"prompt": 7}', b'{"prompt": "a", "max_tokens": -1}', b'{"prompt": "a", "n": 3}'])
+    body = draw.choice(
+        [b"{", b"[]", b'{"prompt": 7}', b'{"prompt": "a", "max_tokens": -1}', b'{"prompt": "a", "n": 3}']
+    )
     answer = await http.post("/v1/completions", content=body)
     assert answer.status_code in (400, 422) and answer.json()["error"]["message"]
     return "refused"
@@ -107,7 +115,10 @@ def test_no_request_is_lost_and_no_block_leaks(failing_server):
     process, address = failing_server
     ends, values, alive = asyncio.run(everyone(address))
     assert process.poll() is None
-    print(dict(ends), {name: values[f"lessons:{name}"] for name in ("num_preemptions_total", "request_errors_total")})
+    print(
+        dict(ends),
+        {name: values[f"lessons:{name}"] for name in ("num_preemptions_total", "request_errors_total")},
+    )
     assert all(ends[kind] for kind in ("answered", "told of a failure", "vanished", "refused"))
     assert "answered" in alive
     assert values["lessons:kv_blocks_used"] == 0
