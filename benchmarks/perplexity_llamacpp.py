@@ -2,7 +2,7 @@
 
 ``ratio`` is llama.cpp's perplexity over ours. ``of_float32`` is the perplexity with the same weights and float32
 arithmetic, over ours. The errors are those of the logits of every token, against float32, with the true text as
-input on all sides; ``ratio_error`` is llama.cpp's mean error over ours. Nothing here is random or timed: the guard is 1.
+input on all sides; ``ratio_error`` is llama.cpp's mean error over ours. Nothing is random or timed: the guard is 1.
 """
 
 from __future__ import annotations
