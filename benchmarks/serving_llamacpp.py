@@ -38,7 +38,9 @@ CONTEXT = 512  # of a slot
 @contextmanager
 def running(command: list[str], address: str | None = None) -> Iterator[str]:
     """Run a server and yield its address, which it prints itself if none is given."""
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    # A pipe that nobody reads fills up and stops the server: only a server that says its address gets one.
+    said = subprocess.PIPE if address is None else subprocess.DEVNULL
+    process = subprocess.Popen(command, stdout=said, stderr=subprocess.DEVNULL, text=True)
     try:
         if address is None:
             found = re.search(r"http://\S+", process.stdout.readline())

@@ -154,7 +154,7 @@ class Llama:
         x = lookup(self.embedding, torch.cat(list(tokens)).to(self.device))
         wanted = [end - 1 for end in accumulate(counts)] if last_only else list(range(len(x)))
         if self._compiled is not None:
-            # A few rows on the CPU: the lines below, as one compiled program.
+            # On the CPU, where it takes so many rows: the lines below, as one compiled program.
             logits = self._compiled(x, caches, counts, wanted)
             if logits is not None:
                 return logits
