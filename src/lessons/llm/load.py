@@ -67,8 +67,8 @@ def load(
         weights: how the matrices are kept: "float32" or "bfloat16" (four or two bytes a weight, the file's numbers
             expanded once), or "packed" (the file's own blocks of 4 and 8 bits, expanded in registers; CPU only).
         device: "cpu" or "cuda".
-        activations: "float32", or with packed weights "int8": they are then rounded and multiplied as whole numbers, which
-            is faster and less exact.
+        activations: "float32", or with packed weights "int8": they are then rounded and multiplied as whole
+            numbers, which is faster and less exact.
         through: "Q8_0" or "Q4_0": round the matrices to this block format first. They are still stored as
             ``weights`` says; the copy has the format's error, not its size.
 
