@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from numba import carray, njit, types
+from numba import carray, types
 from numba.extending import intrinsic
+
+from lessons.kernels.jit import njit
 
 
 def _pointer_to(kind: types.Type):

@@ -11,14 +11,16 @@ import sys
 from functools import cache
 from typing import Any
 
+import llvmlite.binding
 import numpy as np
 from llvmlite import ir
-from numba import carray, cfunc, get_num_threads, njit, prange, threading_layer, types
+from numba import carray, get_num_threads, prange, threading_layer, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from lessons.kernels import simd
 from lessons.kernels.addresses import int64_pointer
+from lessons.kernels.jit import cfunc, njit
 
 FLAG_BYTES = 128  # a flag a thread, two cache lines apart: the second is fetched along with the first
 SPINS = 20_000  # looks at a flag before the core is offered to others; some tens of microseconds
@@ -26,11 +28,12 @@ PATIENCE = 1_000_000  # looks of a thread for the others, giving way after each;
 
 word = types.int64
 
+_YIELD = "lessons_yield"  # by name: a kernel on disk cannot hold the address that this process found
 if sys.platform == "win32":
-    _give_way = ctypes.windll.kernel32.SwitchToThread
+    _yield = ctypes.windll.kernel32.SwitchToThread
 else:
-    _give_way = ctypes.CDLL(None).sched_yield
-_give_way.argtypes, _give_way.restype = [], ctypes.c_int
+    _yield = ctypes.CDLL(None).sched_yield
+llvmlite.binding.add_symbol(_YIELD, ctypes.cast(_yield, ctypes.c_void_p).value)
 
 
 @intrinsic
@@ -58,6 +61,18 @@ def _pause(typing):
         if not simd.is_arm():
             kind = ir.FunctionType(ir.VoidType(), [])
             builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.sse2.pause"), [])
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+@intrinsic
+def _give_way(typing):
+    """Offer this core to other programs."""
+
+    def codegen(context, builder, signature, args):
+        kind = ir.FunctionType(simd.i32, [])
+        builder.call(cgutils.get_or_insert_function(builder.module, kind, _YIELD), [])
         return context.get_dummy_value()
 
     return types.void(), codegen

@@ -17,10 +17,11 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import carray, cfunc, njit, types
+from numba import carray, types
 
 from lessons.kernels.addresses import copy, float64_pointer, int32_pointer, int64_pointer, pointer
 from lessons.kernels.attention import cpu as attention_cpu
+from lessons.kernels.jit import cfunc, njit
 from lessons.kernels.product import TILE
 from lessons.kernels.rms_norm.cpu import rms_norm
 from lessons.kernels.swiglu import LANES, swiglu

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from functools import cache
 
 import numpy as np
-from numba import carray, njit, types
+from numba import carray, types
 
 from lessons.kernels.addresses import pointer
 from lessons.kernels.attention import tiles
+from lessons.kernels.jit import njit
 
 STRETCH = 64  # tokens read at a time: their keys stay in the first-level cache for all query rows
 ONE_BLOCK = np.zeros(1, np.int32)  # the block table of a contiguous cache

@@ -5,11 +5,12 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from lessons.kernels import simd
+from lessons.kernels.jit import njit
 
 UNROLL = 16
 

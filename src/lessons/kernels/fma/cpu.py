@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from functools import cache
 
-from numba import njit, prange, types
+from numba import prange, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from lessons.kernels import simd
 from lessons.kernels.fma import CHAINS
+from lessons.kernels.jit import njit
 
 
 def _chains(dtype: str):

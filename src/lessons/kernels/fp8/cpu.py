@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+from numba import types
 
 from lessons.kernels.fp8.formats import Float8
+from lessons.kernels.jit import njit
 
 FLOAT_MANTISSA, FLOAT_BIAS, FLOAT_INFINITY = 23, 127, 0x7F800000
 
@@ -18,7 +19,10 @@ def encode(x: np.ndarray, format: Float8, saturate: bool) -> np.ndarray:
     return out
 
 
-@njit(cache=True, nogil=True)
+@njit(
+    types.void(types.int32[::1], types.float32[::1], types.uint8[::1], *[types.int64] * 4),
+    nogil=True,
+)
 def _encode(bits, x, out, mantissa, bias, largest, above):
     dropped = FLOAT_MANTISSA - mantissa
     least_normal = (FLOAT_BIAS + 1 - bias) << FLOAT_MANTISSA

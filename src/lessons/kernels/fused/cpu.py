@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 
-from numba import float32, njit, types
+from numba import float32, types
+
+from lessons.kernels.jit import njit
 
 
 @cache

@@ -7,12 +7,13 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import cfunc, get_num_threads, njit, prange, types
+from numba import get_num_threads, prange, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from lessons.kernels import simd
 from lessons.kernels.addresses import copy
+from lessons.kernels.jit import cfunc, njit
 from lessons.kernels.product import PARALLEL_BYTES, TILE, Product
 
 

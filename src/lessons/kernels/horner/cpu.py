@@ -6,11 +6,12 @@ from collections.abc import Callable
 from functools import cache
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from lessons.kernels import simd
+from lessons.kernels.jit import njit
 
 # One chain waits 4 to 5 cycles for each step; two units want 8 to 10 chains. Twelve fit in 16 registers, since
 # the points themselves may be read again from the first-level cache.

@@ -8,9 +8,10 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from numba import cfunc, get_num_threads, njit, prange, types
+from numba import get_num_threads, prange, types
 
 from lessons.kernels.buffers import aligned
+from lessons.kernels.jit import cfunc, njit
 from lessons.kernels.packed import dequantize, float32, int8
 from lessons.kernels.packed.formats import BLOCK, find
 from lessons.kernels.packed.layout import Packed

@@ -5,10 +5,11 @@ from __future__ import annotations
 from functools import cache
 
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
 from lessons.kernels import simd
+from lessons.kernels.jit import njit
 from lessons.kernels.packed import codes
 from lessons.kernels.packed.formats import BLOCK, Format, find
 from lessons.kernels.product import TILE

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from functools import cache
 
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
 from lessons.kernels import simd
+from lessons.kernels.jit import njit
 from lessons.kernels.packed import codes, vectors
 from lessons.kernels.packed.formats import BLOCK, find
 from lessons.kernels.packed.isa import AVX2, AVX512, PLAIN, choose

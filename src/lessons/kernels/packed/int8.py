@@ -19,10 +19,11 @@ from __future__ import annotations
 from functools import cache
 
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
 from lessons.kernels import simd
+from lessons.kernels.jit import njit
 from lessons.kernels.packed import codes, vectors
 from lessons.kernels.packed.dot import add_products
 from lessons.kernels.packed.formats import BLOCK, find

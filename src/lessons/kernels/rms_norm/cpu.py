@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import carray, njit, types
+from numba import carray, types
 
 from lessons.kernels.addresses import pointer
+from lessons.kernels.jit import njit
 
 word = types.int64
 

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from functools import cache
 
 import numpy as np
-from numba import njit, prange, types
+from numba import prange, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from lessons.kernels import simd
+from lessons.kernels.jit import njit
 
 UNROLL = 8
 STEP = UNROLL * 64  # bytes of each array in one turn of the loop, whatever the vector width

@@ -1,0 +1,138 @@
+"""Numba's ``njit`` and ``cfunc`` with a signature, and a cache on disk that knows specialised kernels.
+
+A kernel here is made for one format, one number of rows, one width of vectors: what it is made for stands in the
+closure of its source function, as numbers, intrinsics and other kernels. Numba's own cache names each of the last
+two by chance, so that no later process finds it; it sees no change in another file; and two processes that save
+different kernels of one source function at the same time may swap them. Here the closure is described by what it
+holds, the description is part of the file's name, and a file counts only for the sources it was made from.
+
+The files lie where Numba would put them: in ``NUMBA_CACHE_DIR``, else beside the source. Where no folder can be
+written, or a file is damaged, the kernel is compiled.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import pickle
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+from types import FunctionType
+from typing import Any
+
+import numba
+from llvmlite import ir
+from numba.core import types
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile
+from numba.core.ccallback import CFunc
+from numba.core.dispatcher import Dispatcher
+from numba.core.extending import _Intrinsic as Intrinsic
+from numba.core.registry import cpu_target
+
+FOLDER = Path(__file__).parent
+
+
+def njit(signature: Any, **options: Any) -> Callable[[Callable], Any]:
+    """Compile a function for one signature, or load what an earlier process compiled.
+
+    Args:
+        signature: as for ``numba.njit``.
+        options: as for ``numba.njit``; constants only, since the file's name says nothing of them.
+
+    Raises:
+        TypeError: when the function's closure holds what ``describe`` does not know.
+    """
+
+    def decorate(function: Callable) -> Any:
+        dispatcher = numba.njit(**options)(function)
+        _use_cache(dispatcher, function)
+        dispatcher.compile(signature)
+        dispatcher.disable_compile()
+        return dispatcher
+
+    return decorate
+
+
+def cfunc(signature: Any) -> Callable[[Callable], CFunc]:
+    """Compile a C function, or load it; as ``numba.cfunc``. Raises as ``njit`` does."""
+
+    def decorate(function: Callable) -> CFunc:
+        made = CFunc(function, (signature.args, signature.return_type), locals={}, options={})
+        _use_cache(made, function)
+        made.compile()
+        return made
+
+    return decorate
+
+
+def describe(thing: Any) -> str:
+    """Return words that are the same in every process, and differ where compiled code would.
+
+    Raises:
+        TypeError: for a kind of thing that no kernel is made for yet.
+    """
+    if thing is None or isinstance(thing, bool | int | float | str):
+        return repr(thing)
+    if isinstance(thing, types.Type | ir.Type):
+        return f"type {thing}"
+    if isinstance(thing, tuple | list):
+        return f"({', '.join(map(describe, thing))})"
+    if isinstance(thing, frozenset):
+        return f"{{{', '.join(sorted(map(describe, thing)))}}}"
+    if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
+        values = (describe(getattr(thing, field.name)) for field in dataclasses.fields(thing))
+        return f"{type(thing).__qualname__}({', '.join(values)})"
+    if isinstance(thing, Dispatcher):
+        return describe(thing.py_func)
+    if isinstance(thing, Intrinsic):
+        return describe(thing._defn)
+    if isinstance(thing, FunctionType):
+        cells = [cell.cell_contents for cell in thing.__closure__ or ()]
+        return f"{thing.__module__}.{thing.__qualname__}{describe(thing.__defaults__)}{describe(cells)}"
+    raise TypeError(f"a kernel is made for {thing!r}, a {type(thing).__name__}; teach describe() to name it")
+
+
+@cache
+def _sources() -> str:
+    """Return a digest of every file of the kernels: each may be inlined into any other."""
+    digest = hashlib.sha256()
+    for path in sorted(FOLDER.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+class _Files(CompileResultCacheImpl):
+    """Names a kernel's files by its source function, by what it is made for, and by the target."""
+
+    def __init__(self, function: Callable) -> None:
+        target = cpu_target.target_context.codegen().magic_tuple()
+        made_for = f"{describe(function)} {target}"
+        self._digest = hashlib.sha256(made_for.encode()).hexdigest()[:16]
+        super().__init__(function)
+
+    def get_filename_base(self, fullname: str, abiflags: str) -> str:
+        return f"{super().get_filename_base(fullname, abiflags)}-{self._digest}"
+
+
+class _Cache(FunctionCache):
+    _impl_class = _Files
+
+    def __init__(self, function: Callable) -> None:
+        super().__init__(function)
+        stamp = (self._impl.locator.get_source_stamp(), _sources())
+        self._cache_file = IndexDataCacheFile(self._cache_path, self._impl.filename_base, stamp)
+
+    def _index_key(self, sig: Any, codegen: Any) -> Any:
+        return sig  # the file's name says the rest
+
+    @contextmanager
+    def _guard_against_spurious_io_errors(self) -> Iterator[None]:
+        with suppress(OSError, EOFError, pickle.UnpicklingError):
+            yield
+
+
+def _use_cache(compiled: Any, function: Callable) -> None:
+    with suppress(RuntimeError):  # Numba's, where it finds no folder that it may write to
+        compiled._cache = _Cache(function)

@@ -1,0 +1,179 @@
+"""The cache of compiled kernels: found by a later process, never taken for another kernel's, never in the way."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numba
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from llvmlite import ir
+from numba import types
+from numba.core import caching
+from numba.extending import intrinsic
+
+from lessons.kernels import jit
+from lessons.kernels.packed import cpu, int8
+from lessons.kernels.packed.formats import FORMATS
+from lessons.kernels.packed.isa import PLAIN
+
+word = types.int64
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    return tmp_path
+
+
+def constant(value):
+    """Build the intrinsic that adds ``value``."""
+
+    @intrinsic
+    def add(typing, x):
+        def codegen(context, builder, signature, args):
+            return builder.add(args[0], ir.Constant(ir.IntType(64), value))
+
+        return word(word), codegen
+
+    return add
+
+
+def adder(value):
+    """Return a kernel that is made for ``value`` twice over: as a number and in an intrinsic."""
+    add = constant(value)
+
+    @jit.njit(word(word), nogil=True)
+    def inner(x):
+        return add(x)
+
+    @jit.njit(word(word), nogil=True)
+    def run(x):
+        return inner(x) + value
+
+    return run
+
+
+def hits(kernel):
+    return sum(kernel.stats.cache_hits.values())
+
+
+def test_a_kernel_is_found_again_and_not_taken_for_another(folder):
+    assert [(adder(n)(1), hits(adder(n))) for n in (3, 4)] == [(7, 1), (9, 1)]
+    assert [adder(n)(1) for n in (4, 3)] == [9, 7]
+    names = {path.name for path in folder.rglob("*.nbc")}
+    assert len(names) == 4  # two kernels, each with an inner one: a file each
+
+
+def test_a_c_function_is_found_again(folder):
+    def build():
+        inner = adder(5)
+
+        @jit.cfunc(word(word))
+        def run(x):
+            return inner(x)
+
+        return run
+
+    assert build().ctypes(1) == 11
+    again = build()
+    assert again.cache_hits == 1
+    assert again.ctypes(2) == 12
+
+
+def test_after_a_change_of_the_sources_it_is_compiled(folder, monkeypatch):
+    adder(3)
+    assert hits(adder(3)) == 1
+    monkeypatch.setattr(jit, "_sources", lambda: "another digest")
+    changed = adder(3)
+    assert hits(changed) == 0
+    assert changed(1) == 7
+    assert hits(adder(3)) == 1
+
+
+@pytest.mark.parametrize("keep", [0, 10, 1000])
+@pytest.mark.parametrize("kind", ["nbi", "nbc"])
+def test_a_file_that_was_cut_off_costs_a_compilation(folder, kind, keep):
+    adder(3)
+    for path in folder.rglob(f"*.{kind}"):
+        path.write_bytes(path.read_bytes()[: min(keep, path.stat().st_size - 1)])
+    kernel = adder(3)
+    assert hits(kernel) == 0
+    assert kernel(1) == 7
+
+
+def test_without_a_folder_kernels_are_compiled(monkeypatch):
+    monkeypatch.setattr(caching.CacheImpl, "_locator_classes", [])
+    assert adder(3)(1) == 7
+    assert hits(adder(3)) == 0
+
+
+def test_a_full_disk_is_not_in_the_way(folder, monkeypatch):
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(caching.IndexDataCacheFile, "_save_data", full)
+    assert adder(3)(1) == 7
+
+
+def test_what_cannot_be_named_is_refused():
+    with pytest.raises(TypeError, match=r"made for <object.*teach describe\(\)"):
+        jit.describe(object())
+
+
+values = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text())
+things = st.recursive(values, lambda inside: st.lists(inside, max_size=3).map(tuple), max_leaves=6)
+
+
+@given(things, things)
+def test_descriptions_tell_different_things_apart(a, b):
+    assert (jit.describe(a) == jit.describe(b)) == (repr(a) == repr(b))
+
+
+def test_every_specialisation_of_a_packed_kernel_has_a_description_of_its_own():
+    described = [
+        jit.describe(int8.tile(format, rows, isa))
+        for format in FORMATS
+        for rows in range(1, 17)
+        for isa in (None, PLAIN.name)
+    ]
+    different = 1 if int8.choose(int8.ISAS) is PLAIN else 2
+    assert len(set(described)) == len(FORMATS) * 16 * different
+
+
+REPORT = """
+from lessons.kernels import jit
+from lessons.kernels.packed import cpu
+kernel = cpu.span("NF4", 2, "int8")
+print(sum(kernel.stats.cache_hits.values()), jit.describe(kernel))
+"""
+
+
+def test_a_later_process_loads_it_whatever_its_hash_seed(tmp_path):
+    def report(seed):
+        env = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONHASHSEED": seed}
+        out = subprocess.run(
+            [sys.executable, "-c", REPORT], env=env, capture_output=True, text=True, check=True, timeout=120
+        ).stdout
+        hits, described = out.split(" ", 1)
+        return int(hits), described.strip()
+
+    first, described = report("1")
+    again, the_same = report("2")
+    assert (first, again) == (0, 1)
+    assert described == the_same == jit.describe(cpu.span("NF4", 2, "int8"))
+
+
+def test_the_digest_covers_every_file_of_the_kernels(tmp_path, monkeypatch):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "one.py").write_text("1")
+    (tmp_path / "deep" / "two.py").write_text("2")
+    monkeypatch.setattr(jit, "FOLDER", tmp_path)
+    digests = []
+    for path in (None, Path("one.py"), Path("deep/two.py")):
+        if path:
+            (tmp_path / path).write_text("changed")
+        digests.append(jit._sources.__wrapped__())
+    assert len(set(digests)) == 3
