@@ -16,18 +16,16 @@ from itertools import cycle
 from math import exp
 from random import Random
 from statistics import NormalDist
-from time import perf_counter
 
 import common
 import numba
 import torch
+from service import Side
 
 from lessons.formulas.batching import static_utilization
 from lessons.llm.load import LLM, load
-from lessons.serving.engine import Engine
-from lessons.serving.policies import Continuous, Policy, Static
+from lessons.serving.policies import Continuous, Static
 from lessons.serving.request import Request
-from lessons.serving.scheduler import Scheduler
 
 THREADS = 1
 SLOTS, REQUESTS, PROMPT = 8, 96, 2
@@ -50,33 +48,11 @@ def requests(lengths: Iterable[int], vocab: int) -> Iterator[Request]:
         yield Request(number, 0.0, PROMPT, length, tuple(draw.choices(range(vocab), k=PROMPT)))
 
 
-class Side:
-    """A service with a full queue, run step by step."""
-
-    def __init__(self, llm: LLM, policy: Policy, lengths: Iterable[int]) -> None:
-        self.engine = Engine(llm, BLOCKS, share_prefixes=False, stop=False)
-        self.scheduler = Scheduler(policy, self.engine.blocks)
-        self.coming = requests(lengths, llm.config.vocab)
-        self.seconds, self.tokens = 0.0, 0
-
-    def step(self) -> bool:
-        """Run one step; tell whether there was one."""
-        began = perf_counter()
-        while len(self.scheduler.waiting) < SLOTS and (request := next(self.coming, None)) is not None:
-            self.scheduler.add(request)
-        batch = self.scheduler.schedule(0.0)
-        if not batch.rows:
-            return False
-        self.tokens -= sum(request.generated for request, _ in batch.rows)
-        self.scheduler.update(batch, 0.0, self.engine.run(batch))
-        self.tokens += sum(request.generated for request, _ in batch.rows)
-        self.seconds += perf_counter() - began
-        return True
-
-    @property
-    def rate(self) -> float:
-        """Tokens a second so far."""
-        return self.tokens / self.seconds
+def step(side: Side, coming: Iterator[Request]) -> bool:
+    """Run one step with a queue that is full as long as anyone comes; tell whether there was one."""
+    while len(side.scheduler.waiting) < SLOTS and (request := next(coming, None)) is not None:
+        side.add(request)
+    return side.step()
 
 
 def compile_passes(llm: LLM) -> None:
@@ -93,11 +69,13 @@ def measure_once() -> common.Record:
     llm = load("packed", activations="int8")
     lengths = answers()
     compile_passes(llm)
-    ours = Side(llm, Continuous(SLOTS), cycle(lengths))
-    first, second = (Side(llm, Static(SLOTS), lengths) for _ in range(2))
-    while first.step():
-        ours.step()
-        second.step()
+    vocab = llm.config.vocab
+    ours, queue = Side(llm, Continuous(SLOTS), BLOCKS), requests(cycle(lengths), vocab)
+    first, second = (Side(llm, Static(SLOTS), BLOCKS) for _ in range(2))
+    first_queue, second_queue = (requests(lengths, vocab) for _ in range(2))
+    while step(first, first_queue):
+        step(ours, queue)
+        step(second, second_queue)
     peer = (first.tokens + second.tokens) / (first.seconds + second.seconds)
     ratio = ours.rate / peer
     longest = [max(lengths[i : i + SLOTS]) for i in range(0, REQUESTS, SLOTS)]

@@ -29,7 +29,7 @@ from lessons.serving.metrics import SLO
 from lessons.serving.workload import AtOnce, LogNormal, Uniform, workload
 from lessons.topology import available_cpus
 
-SLOTS, REQUESTS, ROUNDS = 8, 32, 5
+SLOTS, REQUESTS, ROUNDS = 8, 24, 3
 PROMPTS, ANSWERS = Uniform(16, 96), LogNormal(48, 0.7, 160)
 SEED = 8
 CONTEXT = 512  # of a slot
