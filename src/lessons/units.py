@@ -15,7 +15,7 @@ ns, us, ms = 1e-9, 1e-6, 1e-3
 
 _LARGE = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 _SMALL = ((1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))
-_PREFIXED_LARGE = {"B", "B/s", "FLOP", "FLOP/s", "bit/s"}
+_PREFIXED_LARGE = {"B", "B/s", "FLOP", "FLOP/s", "OP/s", "bit/s"}
 
 
 def format_value(value: float, unit: str, digits: int = 3) -> str:
@@ -23,7 +23,7 @@ def format_value(value: float, unit: str, digits: int = 3) -> str:
 
     Args:
         value: the number in the base unit.
-        unit: "B", "B/s", "FLOP/s", "s", "tokens/s", "1" (a plain ratio), "%" (a fraction, shown as per cent), ...
+        unit: "B", "B/s", "FLOP/s", "OP/s", "s", "tokens/s", "1" (a plain ratio), "%" (a fraction, as per cent), ...
         digits: significant digits.
     """
     if math.isnan(value) or math.isinf(value):
@@ -74,7 +74,7 @@ class Quantity:
 
     Attributes:
         value: the number (a median, where it was measured).
-        unit: its base unit: "B", "B/s", "s", "FLOP/s", "tokens/s", "tokens", "1" or "%" (a fraction).
+        unit: its base unit: "B", "B/s", "s", "FLOP/s", "OP/s", "tokens/s", "tokens", "1" or "%" (a fraction).
         low, high: the interval of the value; equal to it for an exact number.
         n: how many samples stand behind it; 0 for a computed number.
     """

@@ -42,6 +42,11 @@ def test_generate_prints_json():
         (["generate", "x", "--temperature", "-1"], "temperature is -1.0"),
         (["generate", "x", "--weights", "int3"], "weights is 'int3'"),
         (["generate", "x", "--max-tokens", "9000"], "context of 8192"),
+        (["serve", "--device", "abacus"], "device is 'abacus'"),
+        (
+            ["serve", "--device", "cuda", "--weights", "packed", "--activations", "int8"],
+            "int8 activations are for the device cpu",
+        ),
     ],
 )
 def test_bad_input_is_one_sentence_without_a_traceback(words, message):

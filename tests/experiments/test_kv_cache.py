@@ -10,7 +10,7 @@ from lessons.units import Quantity
 PEAKS = {
     "cpu.bandwidth.read.l3.1": Quantity(50e9, "B/s"),
     "cpu.bandwidth.read.dram.1": Quantity(20e9, "B/s"),
-    "cpu.matmul.float32.1": Quantity(100e9, "FLOP/s"),
+    "cpu.flops.int8.1": Quantity(100e9, "OP/s"),
 }
 PASSPORT = Passport({"cores": 2, "caches": []}, "made up", "2026-01-01", {}, PEAKS)
 
@@ -27,8 +27,8 @@ def test_generation_predicts_a_flat_and_a_rising_line():
     data = x.generation.predict(PASSPORT).data
     assert len(set(data["cached"])) == 1
     assert data["uncached"] == sorted(data["uncached"])
-    # 134.5 million weights of 4 bytes at 20 GB/s.
-    assert data["cached"][0] == pytest.approx(0.0269, rel=0.01)
+    # 134.5 million weights of 5 and 8.5 bits, 96.4 MB, at 20 GB/s.
+    assert data["cached"][0] == pytest.approx(96.4e6 / 20e9, rel=0.01)
 
 
 @pytest.mark.parametrize(("measured", "words"), [(5, "smaller than"), (10, "foresaw"), (20, "larger than")])

@@ -8,14 +8,19 @@ from lessons.units import Quantity
 PEAKS = {
     "cpu.bandwidth.read.dram.1": Quantity(40e9, "B/s"),
     "cpu.matmul.float32.1": Quantity(100e9, "FLOP/s"),
+    "cpu.flops.int8.1": Quantity(400e9, "OP/s"),
 }
 PASSPORT = Passport({"cores": 2, "caches": []}, "made up", "2026-01-01", {}, PEAKS)
 
 
 def test_the_predicted_curve_is_flat_up_to_the_ridge():
     # The ridge is at 2.5 FLOP a byte, which is 5 rows of float32 weights.
-    curve = x.predicted_curve(PASSPORT)
+    curve = x.predicted_curve(PASSPORT, x.FLOATS)
     assert curve[:5] == pytest.approx([1] * 5) and curve[9] == pytest.approx(2)
+    # Of 10 operations a byte: the packed weights have 5.7 bits each, so 3.6 rows.
+    packed = x.predicted_curve(PASSPORT, x.PACKED)
+    assert packed[:3] == pytest.approx([1] * 3) and packed[7] == pytest.approx(8 / 3.58, rel=0.01)
+    assert x.verify_cost.predict(PASSPORT).quantity.value == packed[7]
 
 
 def test_tokens_are_predicted_by_the_published_acceptance():
@@ -44,10 +49,20 @@ def test_the_interval_of_a_share_is_wilsons(kept, of, low, high):
 
 @pytest.mark.parametrize(("value", "words"), [(1.2, "cheap"), (4, "dear")])
 def test_verification_explains_each_case(value, words):
-    for ninth, step in ((value * 2, "made for many rows"), (value, "no step")):
-        result = Outcome(Quantity(value, "1"), {"curve": [1] * 7 + [value, ninth]})
-        text = x.verify_cost.explain(result, result)
-        assert words in text and step in text
+    prediction = Outcome(Quantity(2.0, "1"), {})
+    for step in (1, 2):
+        curves = {x.FLOATS: [1] * 7 + [value] + [value * step] * 4, x.PACKED: [value] * 16 + [value * step]}
+        text = x.verify_cost.explain(prediction, Outcome(Quantity(value, "1"), {"curves": curves}))
+        assert words in text
+        assert ("made for many rows" in text) == ("reads all weights again" in text) == (step == 2)
+        assert ("More than the roofline says" in text) == (value == 4)
+
+
+def test_the_device_explains_each_case():
+    for value, words in ((1.1, "ride along"), (2.0, "picks another program")):
+        result = Outcome(Quantity(value, "1"), {"curves": {x.DEVICE: [1] * 7 + [value] + [2] * 4}})
+        assert words in x.cuda.explain(result, result)
+        assert f"{value:.2f} at 8 tokens" in x.cuda.alt(result, result)
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(1.0, "No prompt lost"), (1.2, "lost on story")])

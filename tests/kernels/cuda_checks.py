@@ -7,6 +7,8 @@ The simulator must be chosen before Numba is imported, and a process cannot chan
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -18,8 +20,13 @@ from lessons.kernels.fma import cuda as fma
 from lessons.kernels.fma import reference as fma_reference
 from lessons.kernels.gemv import cuda as gemv
 from lessons.kernels.gemv import reference as gemv_reference
+from lessons.kernels.packed import Packed, expand, linear, pack
+from lessons.kernels.packed import reference as packed_reference
+from lessons.kernels.packed.formats import FORMATS
 from lessons.kernels.stream import cuda as stream
 from lessons.kernels.stream import reference as stream_reference
+from lessons.llm.linear import PackedMatrix, lookup
+from lessons.llm.linear import linear as matrix_linear
 
 
 def _normal(*shape: int, device: str) -> torch.Tensor:
@@ -85,7 +92,59 @@ def check_attention(device: str) -> None:
         np.testing.assert_allclose(out.cpu().numpy(), expected, atol=2e-5)
 
 
-CHECKS = [check_stream, check_chase, check_fma, check_gemv, check_attention]
+def _packed(format: str, tiles: int, blocks: int) -> Packed:
+    """Codes over the whole range, and scales of both signs from denormal float16 to 1."""
+    random, kind = np.random.default_rng(tiles + blocks), FORMATS[format]
+    codes = random.integers(*((0, 16) if kind.bits == 4 else (-128, 128)), (16 * tiles, 32 * blocks))
+    scales = random.standard_normal((16 * tiles, blocks)) * 10.0 ** random.integers(-7, 1, (1, blocks))
+    minima = random.standard_normal(scales.shape) if kind.minimum else None
+    return pack(codes, scales, minima, format=format)
+
+
+def _on(device: str, packed: Packed) -> Packed:
+    """Return weights for the CUDA kernels. In the simulator those take tensors of the CPU."""
+    return replace(packed, data=torch.from_numpy(packed.data)) if device == "cpu" else packed.to(device)
+
+
+def check_packed(device: str) -> None:
+    # One tile and several, fewer blocks than warps and more, odd numbers of both; in the simulator, whose one
+    # processor 33 tiles keep busy, also a single warp a tile.
+    for rows, tiles, blocks in ((1, 1, 1), (2, 3, 5), (5, 1, 11), (16, 1, 3), (1, 33, 2)):
+        for format in FORMATS:
+            packed, x = _packed(format, tiles, blocks), _normal(rows, 32 * blocks, device=device)
+            weights = packed_reference.dequantize(packed)
+            out = linear(x, _on(device, packed)).cpu().numpy()
+            # Each product and each sum is rounded by 2^-24 of what has been added up so far.
+            sizes = np.abs(x.cpu().numpy()).astype("float64") @ np.abs(weights).T
+            bound = 2.0**-24 * (32 * blocks + 16) * sizes
+            assert (np.abs(out - packed_reference.linear(x.cpu().numpy(), packed)) <= bound).all()
+            if rows == 2:
+                np.testing.assert_array_equal(expand(_on(device, packed)).cpu(), weights)
+                np.testing.assert_array_equal(expand(_on(device, packed), 1, 2).cpu(), weights[16:32])
+
+
+def check_packed_matrix(device: str) -> None:
+    packed = _packed("Q4_1", 3, 2)
+    weights = torch.from_numpy(packed_reference.dequantize(packed))
+    matrix = PackedMatrix(_on(device, packed))
+    for rows in (3, 17):  # the kernel, and torch's product with the expanded weights
+        x = _normal(rows, 64, device=device)
+        expected = x.cpu().double() @ weights.double().T
+        torch.testing.assert_close(matrix_linear(x, matrix).cpu().double(), expected, atol=1e-3, rtol=1e-4)
+    tokens = torch.tensor([17, 0, 47, 17])
+    assert torch.equal(lookup(matrix, tokens.to(device)).cpu(), weights[tokens])
+    np.testing.assert_array_equal(matrix.packed.to("cpu").data, packed.data)
+
+
+CHECKS = [
+    check_stream,
+    check_chase,
+    check_fma,
+    check_gemv,
+    check_attention,
+    check_packed,
+    check_packed_matrix,
+]
 
 if __name__ == "__main__":
     for check in CHECKS:

@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 
 CHECKS = Path(__file__).parent / "cuda_checks.py"
-NAMES = ["check_stream", "check_chase", "check_fma", "check_gemv", "check_attention"]
+NAMES = [
+    "check_stream",
+    "check_chase",
+    "check_fma",
+    "check_gemv",
+    "check_attention",
+    "check_packed",
+    "check_packed_matrix",
+]
 
 
 def _load():

@@ -20,10 +20,13 @@ from lessons.kernels.chase import cuda as chase
 from lessons.kernels.fma import cuda as fma
 from lessons.kernels.gemv import cuda as gemv
 from lessons.kernels.horner import cuda as horner
+from lessons.kernels.packed import cuda as packed
+from lessons.kernels.packed.formats import FORMATS
 from lessons.kernels.stream import cuda as stream
 
 f64, f32, i32 = float64[::1], float32[:, ::1], int32[::1]
 cube, tall = float32[:, :, ::1], float32[:, :, :, ::1]
+tiles = int32[:, :, ::1]
 ATTEND = void(cube, cube, cube, i32, int64, int64, int64, tall, tall)
 
 # name -> kernel, its types, an instruction without which it would not do its work
@@ -40,6 +43,12 @@ KERNELS = {
     "gemv_memory": (gemv.kernel(2, False, shuffles=False), void(f32, f32, f32), r"ld\.shared"),
     "attention64": (attention.partial(64), ATTEND, r"ex2\.approx"),
     "attention128": (attention.partial(128), ATTEND, r"ld\.shared"),
+    **{
+        f"packed{rows}_{name}": (packed.kernel(name, rows), void(f32, tiles, f32), r"fma\.rn\.f32")
+        for name in FORMATS
+        for rows in (1, 16)
+    },
+    **{f"expand_{name}": (packed.expand_kernel(name), void(tiles, f32), r"st\.global") for name in FORMATS},
     "merge": (attention.merge, void(tall, tall, cube), r"ex2\.approx"),
 }
 
@@ -62,11 +71,22 @@ def test_every_chain_is_a_register(name):
     assert len(re.findall(r"fma\.rn", text)) >= 12
 
 
-@pytest.mark.parametrize("name", ["gemv1", "gemv8", "gemv_bf16"])
+PACKED = [name for name in KERNELS if name.startswith("packed")]
+
+
+@pytest.mark.parametrize("name", ["gemv1", "gemv8", "gemv_bf16", *PACKED])
 def test_sums_of_the_product_stay_in_registers(name):
     kernel, types, _ = KERNELS[name]
     text, _ = cuda.compile_ptx(kernel.py_func, types, cc=(9, 0))
     assert not re.search(r"(ld|st)\.local", text)
+
+
+@pytest.mark.parametrize("name", PACKED)
+def test_packed_codes_become_floats_without_slow_instructions(name):
+    """A conversion from 64 bits or arithmetic in float64 runs at a fraction of the speed of float32."""
+    kernel, types, _ = KERNELS[name]
+    text, _ = cuda.compile_ptx(kernel.py_func, types, cc=(9, 0))
+    assert not re.search(r"cvt\.rn\.f32\.[su]64|\.f64", text)
 
 
 def test_peak_in_float32_uses_no_float64_multiply():

@@ -4,7 +4,9 @@ from hypothesis import strategies as st
 
 from lessons.kernels import simd
 from lessons.kernels.fma import CHAINS, flop, fma
-from lessons.kernels.fma.reference import total
+from lessons.kernels.fma.cpu import BYTES_FACTOR, BYTES_START
+from lessons.kernels.fma.reference import total, total_of_bytes
+from lessons.kernels.packed import int8
 
 
 def lanes(dtype):
@@ -30,7 +32,20 @@ def test_a_multiply_add_counts_as_two():
     assert flop("float32", 1) == 2 * flop("float64", 1)
 
 
-@pytest.mark.parametrize("dtype", ["int8", "float16", "bfloat16"])
+@given(st.integers(0, 60), st.integers(1, 4))
+def test_bytes_are_multiplied_and_added_exactly(rounds, threads):
+    lanes = int8.choose(int8.ISAS).lanes
+    expected = total_of_bytes(rounds, lanes, BYTES_FACTOR, BYTES_START, threads)
+    assert fma("int8", rounds, threads=threads) == expected
+    assert flop("int8", rounds, threads=threads) == 2 * CHAINS * 4 * lanes * rounds * threads
+
+
+@pytest.mark.parametrize("dtype", ["int4", "float16", "bfloat16"])
 def test_another_dtype_is_refused(dtype):
-    with pytest.raises(ValueError, match=f"'{dtype}'; use float32 or float64"):
+    with pytest.raises(ValueError, match=f"'{dtype}' on cpu; use float32 or float64 or int8"):
         fma(dtype, 1)
+
+
+def test_bytes_are_refused_on_a_device():
+    with pytest.raises(ValueError, match="'int8' on cuda; use float32 or float64"):
+        fma("int8", 1, device="cuda")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lessons.kernels.buffers import aligned
-from lessons.kernels.packed import cpu, float32, int8, linear, pack, reference
+from lessons.kernels.packed import cpu, expand, float32, int8, linear, pack, reference
 from lessons.kernels.packed.formats import FORMATS
 
 ARITHMETICS = {"float32": float32, "int8": int8}
@@ -200,7 +200,11 @@ def test_the_c_functions_write_the_outputs_of_their_tiles_only(arithmetic):
         (np.zeros((1, 32)), {}, "x must be contiguous float32, got float64"),
         (np.zeros((32, 2), "f4").T, {}, "x must be contiguous float32"),
         (torch.zeros(1, 32, dtype=torch.bfloat16), {}, "got torch.bfloat16"),
-        (torch.zeros(1, 32, device="meta"), {}, "x must be in the CPU's memory, got device meta"),
+        (
+            torch.zeros(1, 32, device="meta"),
+            {},
+            "x must be on the device of the weights, cpu, got device meta",
+        ),
         (np.zeros((1, 32), "f4"), {"arithmetic": "int4"}, 'no arithmetic \'int4\'; use "float32" or "int8"'),
         (np.zeros((1, 32), "f4"), {"out": np.zeros((1, 8), "f4")}, r"out is \[1, 8\]; it must be \[1, 16\]"),
     ],
@@ -208,3 +212,18 @@ def test_the_c_functions_write_the_outputs_of_their_tiles_only(arithmetic):
 def test_what_cannot_be_multiplied_is_refused_in_one_sentence(x, options, message):
     with pytest.raises(ValueError, match=message):
         linear(x, model_weights("Q4_1", 16, 32), **options)
+
+
+def test_weights_on_another_device_are_multiplied_there_or_not_at_all():
+    packed = model_weights("Q4_1", 16, 32)
+    assert packed.to("cpu") is packed and packed.device == "cpu"
+    elsewhere = packed.to("meta")
+    assert elsewhere.device == "meta" and elsewhere.nbytes == packed.nbytes
+    with pytest.raises(ValueError, match="x must be on the device of the weights, meta, got device cpu"):
+        linear(torch.zeros(1, 32), elsewhere)
+    with pytest.raises(
+        ValueError, match="no arithmetic 'int8' for weights on the device meta; use \"float32\""
+    ):
+        linear(torch.zeros(1, 32, device="meta"), elsewhere, arithmetic="int8")
+    with pytest.raises(ValueError, match="out must be on the device of the weights, meta, got device cpu"):
+        expand(elsewhere, out=np.empty((16, 32), np.float32))

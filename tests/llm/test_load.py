@@ -37,8 +37,10 @@ def test_refuses_unknown_choices():
         load.load("packed", activations="int3")
     with pytest.raises(LessonError, match="need packed weights"):
         load.load("bfloat16", activations="int8")
-    with pytest.raises(LessonError, match="the file's own"):
+    with pytest.raises(LessonError, match="the file's own, not Q4_0"):
         load.load("packed", through="Q4_0")
+    with pytest.raises(LessonError, match="int8 activations are for the device cpu, not cuda; use float32"):
+        load.load("packed", device="cuda", activations="int8")
     if not torch.cuda.is_available():
         with pytest.raises(LessonError, match="no CUDA device"):
-            load.load(device="cuda")
+            load.load("packed", device="cuda")

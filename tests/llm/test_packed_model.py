@@ -61,6 +61,16 @@ def test_float32_arithmetic_gives_the_float32_models_logits(llm, pieces):
         torch.testing.assert_close(got, want, atol=TOLERANCE, rtol=0)
 
 
+def test_a_device_gives_the_float32_models_logits(llm):
+    if not torch.cuda.is_available():
+        pytest.skip("there is no CUDA device; the kernels run in the simulator's test")
+    ours = load("packed", device="cuda")
+    cache, other = ours.new_cache(40), llm.new_cache(40)
+    for piece in torch.arange(1000, 1040).split([33, 1, 1, 5]):
+        got, want = ours.model.forward(piece, cache), llm.model.forward(piece, other)
+        torch.testing.assert_close(got.cpu(), want, atol=TOLERANCE, rtol=0)
+
+
 def test_the_compiled_pass_is_as_exact_in_int8_as_the_plain_one(file):
     """Equal they are not: where a value lies on the edge of two codes the order of a sum decides, and 30 layers
     make much of it. But neither may be further from float32 than the other."""

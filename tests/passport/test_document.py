@@ -85,7 +85,7 @@ def test_other_json_is_refused(tmp_path, text):
 
 def test_an_older_version_is_refused(tmp_path):
     (tmp_path / "machine.json").write_text(json.dumps({**passport().to_json(), "version": 0}))
-    with pytest.raises(PassportError, match="version 0, not 1"):
+    with pytest.raises(PassportError, match="version 0, not 2"):
         load(tmp_path / "machine.json")
 
 

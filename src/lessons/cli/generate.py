@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--weights", help="float32, bfloat16, or packed as in the file (packed on the CPU, float32 on CUDA)"
     )
     parser.add_argument(
-        "--activations", default="float32", help="float32, or int8 with packed weights (float32)"
+        "--activations", default="float32", help="float32, or int8 with packed weights on the CPU (float32)"
     )
     parser.add_argument("--device", default="cpu", help="cpu or cuda (cpu)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")

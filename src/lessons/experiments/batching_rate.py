@@ -82,8 +82,8 @@ class Rate(Experiment):
             )
         if ratio > 1.25:
             return text + (
-                "The engine gains more than that: the bound takes float32's peak, and 8-bit whole numbers go faster "
-                "where the processor has instructions for them; or a single sequence did not reach the bandwidth."
+                "The engine gains more than that: a single sequence did not reach the bandwidth, so there was more to "
+                "gain than the bound knows."
             )
         return text + "The engine gains what the two roofs allow."
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lessons.passport import Passport
 
 SLOTS = 8
-ROWS = packed.MAX_ROWS  # of the compiled pass; more rows go layer by layer through torch
+ROWS = packed.MAX_ROWS  # of the compiled pass; more rows take several, or go layer by layer through torch
 BLOCKS = 160  # of cache, 16 tokens each
 VOCAB = model("smollm2-135m").vocab
 SEED = 20220711  # fixed before the first run: the day on which OSDI 2022, with the paper on Orca, began
@@ -47,15 +47,14 @@ def engine() -> Any:
 
 
 def cost(passport: Passport) -> Roofline:
-    """Return the bound on a step of this service: packed weights, and one core's bandwidth and float32 peak.
-
-    The passport has no peak of 8-bit whole numbers. A processor with instructions for them could pass float32's.
-    """
+    """Return the bound on a step of this service: packed weights, one core's bandwidth and its peak of int8."""
     from types import SimpleNamespace
 
     m = model("smollm2-135m")
     shape: Any = SimpleNamespace(layers=m.layers, heads=m.heads, kv_heads=m.kv_heads, head_dim=m.head_dim)
-    return Roofline.from_passport(passport, shape, sum(matrix_weights()), step_bytes("packed, int8"))
+    return Roofline.from_passport(
+        passport, shape, sum(matrix_weights()), step_bytes("packed, int8"), dtype="int8"
+    )
 
 
 class Recorder:

@@ -41,6 +41,11 @@ def step_bytes(variant: str) -> float:
     return (layers + head) * (4 if variant == "float32" else 2)
 
 
+def arithmetic(variant: str) -> str:
+    """Return the dtype whose peak bounds a variant on a CPU, which multiplies bfloat16 weights as float32."""
+    return "int8" if variant.endswith("int8") else "float32"
+
+
 def step_work(variant: str, rows: int) -> Work:
     """Return the work of a pass with ``rows`` tokens; activations and the cache are small beside the weights."""
     return Work(2 * rows * sum(matrix_weights()), step_bytes(variant))
@@ -71,8 +76,11 @@ class Speed(Experiment):
     question = "How many times as many tokens a second does one core write with packed 4-bit weights as with float32?"
 
     def predict(self, passport: Passport) -> Outcome:
-        peak, rate = passport.flops("float32").value, passport.bandwidth("read", "dram").value
-        seconds = {name: time_bound(step_work(name, 1), peak, rate) for name in VARIANTS}
+        rate = passport.bandwidth("read", "dram").value
+        seconds = {
+            name: time_bound(step_work(name, 1), passport.flops(arithmetic(name)).value, rate)
+            for name in VARIANTS
+        }
         return Outcome(
             Quantity(seconds["float32"] / seconds["packed, int8"], "1"),
             {"seconds": seconds, "bandwidth": rate},
@@ -201,13 +209,15 @@ class Rows(Experiment):
     rounds = 6
 
     def predict(self, passport: Passport) -> Outcome:
-        peak, rate = passport.flops("float32").value, passport.bandwidth("read", "dram").value
+        rate = passport.bandwidth("read", "dram").value
         counts = range(1, self.rows[-1] + 1)
-        seconds = [time_bound(step_work("packed", n), peak, rate) for n in counts]
-        at_five = seconds[counts.index(5)] / seconds[0]
-        return Outcome(
-            Quantity(at_five, "1"), {"rows": list(counts), "ratios": [s / seconds[0] for s in seconds]}
-        )
+        ratios = {}
+        for name in self.variants:
+            peak = passport.flops(arithmetic(name)).value
+            seconds = [time_bound(step_work(name, n), peak, rate) for n in counts]
+            ratios[name] = [s / seconds[0] for s in seconds]
+        at_five = ratios[self.variants[0]][counts.index(5)]
+        return Outcome(Quantity(at_five, "1"), {"rows": list(counts), "ratios": ratios})
 
     @one_thread()
     def run(self, progress: Progress = SILENT) -> Outcome:
@@ -230,12 +240,11 @@ class Rows(Experiment):
         from lessons import figures
 
         (ax,) = figure.axes
-        figures.predicted(ax, prediction.data["rows"], prediction.data["ratios"], "float32 roofline")
         for name, colour in zip(self.variants, ("blue", "green")):
-            found = result.data["seconds"][name]
-            figures.measured(
-                ax, self.rows, [s / found[0] for s in found], label=name, color=figures.COLOURS[colour]
-            )
+            found, look = result.data["seconds"][name], figures.COLOURS[colour]
+            expected = prediction.data["ratios"][name]
+            figures.predicted(ax, prediction.data["rows"], expected, f"{name}, roofline", color=look)
+            figures.measured(ax, self.rows, [s / found[0] for s in found], label=name, color=look)
         ax.set_xscale("log", base=2)
         ax.set_xticks(self.rows, [str(n) for n in self.rows])
         ax.set_ylim(bottom=0)

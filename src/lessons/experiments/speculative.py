@@ -8,45 +8,69 @@ from math import sqrt
 from time import perf_counter
 from typing import Any
 
-from lessons.experiments.base import Experiment, Outcome, Unavailable
+from lessons.experiments.base import SILENT, Experiment, Outcome, Progress, Unavailable
+from lessons.experiments.quantization_speed import matrix_weights, step_bytes
 from lessons.experiments.threads import one_thread
 from lessons.formulas.roofline import Work, time_bound
 from lessons.formulas.speculative import expected_tokens
 from lessons.measure.stats import median, median_interval
+from lessons.passport import Passport
 from lessons.units import Quantity
 
-ROWS = list(range(1, 13))
+FLOATS, PACKED, DEVICE = "float32", "packed, int8", "bfloat16"
+# The engines of this chapter: the rows of the passes that are timed, and the last row of each kernel.
+ROWS = {FLOATS: list(range(1, 13)), PACKED: list(range(1, 18)), DEVICE: list(range(1, 13))}
+LAST_ROW = {FLOATS: 8, PACKED: 16}
 DRAFT = 7
-WEIGHTS = 134.5e6
 PUBLISHED = 0.75  # acceptance of T5-small on EnDe, greedy, table 2 of leviathan2023speculative
 BORROWED = (
     f"The prediction borrows its acceptance, {PUBLISHED}, from a published pair of models: a draft of 77 million "
     "weights for T5-XXL, translating from English to German (Leviathan et al. 2023, table 2). Nobody knows the "
     "acceptance of a new pair before measuring it. "
 )
-COPY_PRICE = 0.5  # of a guess by the copy, which reads half the bytes of the model
+COPY_PRICE = 0.5  # of a guess by the copy, which reads half the bytes of the float32 model
 
 
 @cache
-def target():
-    """Return the float32 model, loaded once a process."""
+def target(engine: str) -> Any:
+    """Return the model of one engine, loaded once a process."""
     from lessons.llm.load import load
 
-    return load()
+    return load() if engine == FLOATS else load("packed", activations="int8")
 
 
 def chat(request: str) -> str:
     """Return the model's prompt for one request."""
-    return target().tokenizer.chat([{"role": "user", "content": request}])
+    return target(PACKED).tokenizer.chat([{"role": "user", "content": request}])
 
 
-def predicted_curve(passport, device: str = "cpu") -> list[float]:
-    """Return t(k)/t(1) for each of ``ROWS`` by the roofline: 2 k FLOP a weight against one reading of it."""
-    dtype, size = ("bfloat16", 2) if device == "cuda" else ("float32", 4)
-    peak = passport.matmul(dtype, threads=1, device=device).value
-    rate = passport.bandwidth("read", threads=1, device=device).value
-    seconds = [time_bound(Work(2 * k * WEIGHTS, size * WEIGHTS), peak, rate) for k in ROWS]
+def predicted_curve(passport: Passport, engine: str) -> list[float]:
+    """Return t(k)/t(1) for each of ``ROWS`` by the roofline: 2 k operations a weight against one reading of it."""
+    if engine == PACKED:
+        peak = passport.flops("int8")
+    else:
+        peak = passport.matmul(engine, device="cuda" if engine == DEVICE else "cpu")
+    rate = passport.bandwidth("read", device="cuda" if engine == DEVICE else "cpu").value
+    weights, read = sum(matrix_weights()), step_bytes(engine)
+    seconds = [time_bound(Work(2 * k * weights, read), peak.value, rate) for k in ROWS[engine]]
     return [s / seconds[0] for s in seconds]
+
+
+def measured_passes(llm: Any, rows: list[int], rounds: int, before: int = 256) -> dict[int, list[float]]:
+    """Return the seconds of passes over k tokens after ``before`` others, all k in turn, the first round left out."""
+    import torch
+
+    tokens = torch.arange(100, 100 + before)
+    kv = llm.new_cache(before + max(rows))
+    llm.model.forward(tokens, kv, last_only=True)
+    seconds: dict[int, list[float]] = {k: [] for k in rows}
+    for _ in range(rounds + 1):
+        for k in rows:
+            began = perf_counter()
+            llm.model.forward(tokens[:k], kv)
+            seconds[k].append(perf_counter() - began)
+            kv.truncate(before)
+    return {k: found[1:] for k, found in seconds.items()}
 
 
 class VerifyCost(Experiment):
@@ -55,69 +79,87 @@ class VerifyCost(Experiment):
     id = "speculative.verify_cost"
     title = "cost of a pass over 8 tokens, in passes over 1"
     unit = "1"
-    question = "How many times as long as a pass over one token does a pass over eight take?"
+    question = (
+        "With packed weights, how many times as long as a pass over one token does a pass over eight take?"
+    )
+    engines: tuple[str, ...] = (FLOATS, PACKED)
+    rounds = 4
 
-    def predict(self, passport) -> Outcome:
-        curve = predicted_curve(passport, self.device)
-        return Outcome(Quantity(curve[7], self.unit), {"curve": curve})
+    def predict(self, passport: Passport) -> Outcome:
+        curves = {engine: predicted_curve(passport, engine) for engine in self.engines}
+        return Outcome(Quantity(curves[self.engines[-1]][7], self.unit), {"curves": curves})
 
     @one_thread()
-    def run(self, progress=lambda message: None) -> Outcome:
-        import torch
-
-        llm = target()
-        tokens = torch.arange(100, 356)
-        kv = llm.new_cache(300)
-        llm.model.forward(tokens, kv, last_only=True)
-        seconds: dict[int, list[float]] = {k: [] for k in ROWS}
-        for turn in range(5):  # all sizes in turn, so that a busy neighbour meets each
-            progress(f"round {turn + 1} of 5")
-            for k in ROWS:
-                began = perf_counter()
-                llm.model.forward(tokens[:k], kv)
-                seconds[k].append(perf_counter() - began)
-                kv.truncate(256)
-        one = median(seconds[1][1:])
-        curve = [median(seconds[k][1:]) / one for k in ROWS]
-        ratios = [a / b for a, b in zip(seconds[8][1:], seconds[1][1:])]
-        return Outcome(median_interval(ratios, self.unit), {"curve": curve})
+    def run(self, progress: Progress = SILENT) -> Outcome:
+        curves = {}
+        for engine in self.engines:
+            progress(engine)
+            seconds = measured_passes(target(engine), ROWS[engine], self.rounds)
+            curves[engine] = [median(found) / median(seconds[1]) for found in seconds.values()]
+        ratios = [eight / one for eight, one in zip(seconds[8], seconds[1])]
+        return Outcome(median_interval(ratios, self.unit), {"curves": curves})
 
     def draw(self, prediction: Outcome, result: Outcome, figure) -> None:
         from lessons import figures
 
         (ax,) = figure.axes
-        figures.predicted(ax, ROWS, prediction.data["curve"], "roofline")
-        figures.measured(ax, ROWS, result.data["curve"])
-        ax.axvline(8.5, linestyle=":", color=figures.COLOURS["green"], label="last row of the skinny kernel")
-        ax.set_xlabel("tokens in a pass")
+        for engine, colour in zip(self.engines, ("blue", "green")):
+            colour, rows = figures.COLOURS[colour], ROWS[engine]
+            figures.predicted(
+                ax, rows, prediction.data["curves"][engine], f"{engine}, roofline", color=colour
+            )
+            figures.measured(
+                ax, rows, result.data["curves"][engine], label=f"{engine}, measured", color=colour
+            )
+            if engine in LAST_ROW:
+                ax.axvline(LAST_ROW[engine] + 0.5, linestyle=":", color=colour)
+        ax.set_xlabel("tokens in a pass (dotted: the last row of a kernel)")
         ax.set_ylabel("t(k) / t(1)")
         ax.set_ylim(bottom=0)
         ax.legend()
 
     def alt(self, prediction: Outcome, result: Outcome) -> str:
-        curve = result.data["curve"]
-        return f"Time of a pass over k tokens: {curve[7]:.2f} at 8 tokens and {curve[8]:.2f} at 9, in passes over 1."
+        curves = "; ".join(
+            f"{engine}: {curve[7]:.2f} at 8 tokens, {curve[8]:.2f} at 9 and {curve[-1]:.2f} at {len(curve)}"
+            for engine, curve in result.data["curves"].items()
+        )
+        return f"Time of a pass over k tokens, in passes over 1. {curves}."
 
     def explain(self, prediction: Outcome, result: Outcome) -> str:
+        floats, packed = (result.data["curves"][engine] for engine in self.engines)
         if result.quantity.value < 2:
             text = (
-                "Eight tokens cost less than two passes. The weights are read once for all of them, so guesses "
-                "are cheap to check. "
+                "With packed weights eight tokens cost less than two passes. The weights are read once for all of "
+                "them, so guesses are cheap to check. "
             )
         else:
             text = (
-                "Here a pass over eight tokens is dear: arithmetic, not the weights' bytes, takes the time. "
-                "Guesses must be good. "
+                "With packed weights a pass over eight tokens is dear here: arithmetic, not the weights' bytes, takes "
+                "the time. Guesses must be good. "
             )
-        eight, nine = result.data["curve"][7:9]
-        if nine > 1.3 * eight:
-            return text + (
-                f"The ninth token is a step: {nine:.1f} passes instead of {eight:.1f}. No roof bends there. From nine "
-                "rows on the products are the library's, which is made for many rows. **The price of verification is a "
-                "property of the kernel first, and of the machine second.**"
+        text += (
+            f"The float32 engine takes {floats[7]:.2f} passes for eight. It reads "
+            f"{step_bytes(FLOATS) / step_bytes(PACKED):.1f} times the bytes, so there is more reading for the "
+            "arithmetic to hide behind; but a multiply-add of floats takes as long as four of bytes, where the "
+            "processor has an instruction for them. "
+        )
+        if packed[7] > 1.25 * prediction.quantity.value:
+            text += (
+                "More than the roofline says, which knows the products only: each row also has its own attention, "
+                "its own rounding to int8, and its own place in the registers. "
+            )
+        if floats[8] > 1.3 * floats[7]:
+            text += (
+                f"In float32 the ninth token is a step: {floats[8]:.1f} passes instead of {floats[7]:.1f}. No roof "
+                "bends there. From nine rows on the products are the library's, which is made for many rows. "
+            )
+        if packed[16] > 1.15 * packed[15]:
+            text += (
+                f"The packed kernel ends at sixteen rows, and the seventeenth reads all weights again: "
+                f"{packed[16]:.1f} passes instead of {packed[15]:.1f}. "
             )
         return text + (
-            "The ninth token is no step: the library, which takes over there, is as good for few rows as our kernel."
+            "**The price of verification is a property of the kernel first, and of the machine second.**"
         )
 
 
@@ -126,12 +168,14 @@ class CudaVerifyCost(VerifyCost):
 
     id = "speculative.verify_cost_cuda"
     device = "cuda"
+    question = "How many times as long as a pass over one token does a pass over eight take on a GPU?"
+    engines = (DEVICE,)
     cited = (
         "On H100 GPUs, vLLM spends between 42 and 95 % of its time in verification, "
         "and the gain shrinks as the batch grows {cite}`liu2026specillusion`."
     )
 
-    def run(self, progress=lambda message: None) -> Outcome:
+    def run(self, progress: Progress = SILENT) -> Outcome:
         import torch
 
         from lessons.measure import time
@@ -143,12 +187,23 @@ class CudaVerifyCost(VerifyCost):
         # Sixteen matrices of the model's size each, more than any L2 holds.
         weights = [torch.randn(11776, 11424, **shape) for _ in range(16)]
         seconds = []
-        for k in ROWS:
+        for k in ROWS[DEVICE]:
             x = torch.randn(k, 11424, **shape)
             products = partial(_products, x, weights)
             seconds.append(time(products, device="cuda").median().value)
         curve = [s / seconds[0] for s in seconds]
-        return Outcome(Quantity(curve[7], self.unit, n=12), {"curve": curve})
+        return Outcome(Quantity(curve[7], self.unit, n=12), {"curves": {DEVICE: curve}})
+
+    def explain(self, prediction: Outcome, result: Outcome) -> str:
+        (curve,) = result.data["curves"].values()
+        if curve[7] < 1.25:
+            return (
+                "Eight rows cost about as much as one: the card waits for the weights, and rows ride along."
+            )
+        return (
+            f"Eight rows cost {curve[7]:.2f} passes, and the roofline foresees none of it: the library picks another "
+            "program for another number of rows, and not each of them reads the weights at the full rate."
+        )
 
 
 def _products(x, weights) -> None:
@@ -164,11 +219,11 @@ class TokensPerPass(Experiment):
     unit = "tokens"
     question = "How many tokens does a pass write when a copy of the model drafts seven?"
 
-    def predict(self, passport) -> Outcome:
+    def predict(self, passport: Passport) -> Outcome:
         return Outcome(Quantity(expected_tokens(PUBLISHED, DRAFT), self.unit), {"acceptance": PUBLISHED})
 
     @one_thread()
-    def run(self, progress=lambda message: None) -> Outcome:
+    def run(self, progress: Progress = SILENT) -> Outcome:
         from lessons.llm import prompts
         from lessons.llm.drafters import ModelDrafter
         from lessons.llm.load import load
@@ -179,7 +234,7 @@ class TokensPerPass(Experiment):
         steps = []
         for prompt in [p for p in prompts.load() if p.name in ("story", "explain")]:
             progress(prompt.name)
-            answer = generate(target(), chat(prompt.request), ModelDrafter(copy, capacity=512), 25)
+            answer = generate(target(FLOATS), chat(prompt.request), ModelDrafter(copy, capacity=512), 25)
             steps += [s for s in answer.steps if s.drafted == DRAFT]
         reached = [sum(s.accepted >= i for s in steps) for i in range(DRAFT + 1)]
         kept, judged = sum(reached[1:]), sum(reached[:-1])
@@ -264,24 +319,31 @@ class SpeedUp(Experiment):
     title = "speed-up on input-grounded prompts"
     unit = "1"
     question = "How much faster is prompt lookup where the answer stands in the prompt?"
-    tokens = 25
+    tokens = 48
 
-    def predict(self, passport) -> Outcome:
-        gain = expected_tokens(PUBLISHED, DRAFT) / predicted_curve(passport)[DRAFT]
+    def predict(self, passport: Passport) -> Outcome:
+        gain = expected_tokens(PUBLISHED, DRAFT) / predicted_curve(passport, PACKED)[DRAFT]
         return Outcome(Quantity(gain, self.unit), {"acceptance": PUBLISHED})
 
     @one_thread()
-    def run(self, progress=lambda message: None) -> Outcome:
+    def run(self, progress: Progress = SILENT) -> Outcome:
         from lessons.llm import prompts
         from lessons.llm.drafters import Allowance, PromptLookup
-        from lessons.llm.speculative import generate
+        from lessons.llm.speculative import DRAFT_LENGTH, generate
+
+        llm = target(PACKED)
+        progress("what a guess costs here")
+        passes = measured_passes(llm, list(range(1, DRAFT_LENGTH + 2)), rounds=8)
+
+        def curve(k: int) -> float:
+            return median(passes[k]) / median(passes[1])
 
         rows: list[list[Any]] = []
         for prompt in prompts.load():
             progress(prompt.name)
             text = chat(prompt.request)
-            plain = generate(target(), text, PromptLookup(), self.tokens, draft_length=0)
-            ours = generate(target(), text, Allowance(PromptLookup()), self.tokens)
+            plain = generate(llm, text, PromptLookup(), self.tokens, draft_length=0)
+            ours = generate(llm, text, Allowance(PromptLookup(), curve), self.tokens)
             rows.append(
                 [prompt.name, prompt.kind, plain.decode_seconds, ours.decode_seconds, ours.tokens_per_step]
             )

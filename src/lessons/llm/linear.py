@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ class PackedMatrix:
 
     Attributes:
         packed: the weights.
-        arithmetic: of products with few rows, "float32" or "int8"; see ``lessons.kernels.packed``.
+        arithmetic: of products with few rows, "float32", or on the CPU "int8"; see ``lessons.kernels.packed``.
     """
 
     packed: Packed
@@ -52,12 +52,12 @@ def linear(x: torch.Tensor, w: Weights) -> torch.Tensor:
         float32 [m, n]. With bfloat16 weights and few rows on the CPU nothing else is rounded; otherwise
         torch rounds x and the result to bfloat16.
     """
-    few = x.device.type == "cpu" and x.shape[0] <= max_rows(w)
+    few = x.shape[0] <= max_rows(w)
     if isinstance(w, PackedMatrix):
         if few:
             return packed.linear(x.contiguous(), w.packed, arithmetic=w.arithmetic)
-        return x @ torch.from_numpy(packed.expand(w.packed)).T
-    if few:
+        return x @ torch.as_tensor(packed.expand(w.packed)).T
+    if few and x.device.type == "cpu":
         return gemv.linear(x, w)
     if w.dtype == torch.float32:
         return x @ w.T
@@ -76,6 +76,10 @@ def lookup(w: Weights, tokens: torch.Tensor) -> torch.Tensor:
     from lessons.kernels.product import TILE
 
     # What is stored together is expanded together: a tile of 16 rows, of which one is wanted.
+    if isinstance(w.packed.data, torch.Tensor):  # all at once, without a word to the CPU
+        tiles = replace(w.packed, data=w.packed.data[tokens // TILE], rows=TILE * len(tokens))
+        places = torch.arange(len(tokens), device=tokens.device)
+        return packed.expand(tiles).view(len(tokens), TILE, -1)[places, tokens % TILE]
     rows = [packed.expand(w.packed, t // TILE, t // TILE + 1)[t % TILE] for t in tokens.tolist()]
     return torch.from_numpy(np.stack(rows))
 

@@ -65,10 +65,10 @@ def load(
 
     Args:
         weights: how the matrices are kept: "float32" or "bfloat16" (four or two bytes a weight, the file's numbers
-            expanded once), or "packed" (the file's own blocks of 4 and 8 bits, expanded in registers; CPU only).
+            expanded once), or "packed" (the file's own blocks of 4 and 8 bits, expanded in registers).
         device: "cpu" or "cuda".
-        activations: "float32", or with packed weights "int8": they are then rounded and multiplied as whole
-            numbers, which is faster and less exact.
+        activations: "float32", or with packed weights on the CPU "int8": they are then rounded and multiplied as
+            whole numbers, which is faster and less exact.
         through: "Q8_0" or "Q4_0": round the matrices to this block format first. They are still stored as
             ``weights`` says; the copy has the format's error, not its size.
 
@@ -79,12 +79,12 @@ def load(
     _check(weights, (*DTYPES, PACKED), "weights")
     _check(device, ("cpu", "cuda"), "device")
     _check(activations, ("float32", "int8"), "activations")
-    if weights == PACKED and (device != "cpu" or through):
-        raise LessonError(
-            "packed weights are for the device cpu, and are the file's own; use float32 or bfloat16"
-        )
+    if weights == PACKED and through:
+        raise LessonError(f"packed weights are the file's own, not {through}; use float32 or bfloat16")
     if activations == "int8" and weights != PACKED:
         raise LessonError(f"int8 activations need packed weights, and these are {weights}; use packed")
+    if activations == "int8" and device != "cpu":
+        raise LessonError(f"int8 activations are for the device cpu, not {device}; use float32 activations")
     if device == "cuda" and not torch.cuda.is_available():
         raise LessonError("torch finds no CUDA device on this computer; use the device cpu")
     file = GGUF.open(find_model())

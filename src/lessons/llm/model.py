@@ -89,7 +89,7 @@ class Llama:
 
         def matrix(*names: str) -> Weights:
             if arithmetic is not None:
-                return packed_matrix(file, names, arithmetic)
+                return packed_matrix(file, names, arithmetic, device)
             parts = [read_tensor(file, f"{name}.weight") for name in names]
             parts = [through(part) if through else part for part in parts]
             return torch.from_numpy(np.concatenate(parts) if len(parts) > 1 else parts[0]).to(device, dtype)
@@ -192,8 +192,10 @@ class Llama:
         return rms_norm(x, weight, self.config.norm_eps)
 
 
-def packed_matrix(file: GGUF, names: Sequence[str], arithmetic: str) -> PackedMatrix:
-    """Return matrices of the file, one under the other, in the blocks they are stored in.
+def packed_matrix(
+    file: GGUF, names: Sequence[str], arithmetic: str, device: str | torch.device = "cpu"
+) -> PackedMatrix:
+    """Return matrices of the file on a device, one under the other, in the blocks they are stored in.
 
     Raises:
         GGUFError: when the file has no such tensor.
@@ -214,7 +216,7 @@ def packed_matrix(file: GGUF, names: Sequence[str], arithmetic: str) -> PackedMa
             np.concatenate(scales).reshape(-1, columns // BLOCK),
             None if minima[0] is None else np.concatenate(minima).reshape(-1, columns // BLOCK),
             format=types.pop(),
-        ),
+        ).to(device),
         arithmetic,
     )
 

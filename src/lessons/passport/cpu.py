@@ -67,15 +67,16 @@ def latencies(sizes: dict[str, int], progress: Progress) -> Peaks:
 
 
 def flops(threads: list[int], progress: Progress) -> Peaks:
-    """Yield FLOP/s in registers for float32 and float64."""
-    from lessons.kernels.fma import flop, fma
+    """Yield FLOP/s in registers for float32 and float64, and OP/s for bytes."""
+    from lessons.kernels.fma import CPU_DTYPES, INT8, flop, fma
 
     rounds = 1 << 17
-    for dtype in ("float32", "float64"):
+    for dtype in CPU_DTYPES:
+        unit = "OP/s" if dtype == INT8 else "FLOP/s"
         for count in threads:
             progress(f"arithmetic: {dtype}, {count} thread{'s' * (count > 1)}")
             timing = time(lambda: fma(dtype, rounds, threads=count), samples=SAMPLES)
-            yield f"cpu.flops.{dtype}.{count}", timing.rate(flop(dtype, rounds, threads=count), "FLOP/s")
+            yield f"cpu.flops.{dtype}.{count}", timing.rate(flop(dtype, rounds, threads=count), unit)
 
 
 def matmuls(threads: list[int], progress: Progress) -> Peaks:

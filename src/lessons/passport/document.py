@@ -14,7 +14,7 @@ from lessons.errors import LessonError
 from lessons.files import write_atomic
 from lessons.units import Quantity
 
-VERSION = 1
+VERSION = 2
 NAME = "machine.json"
 
 
@@ -89,7 +89,10 @@ class Passport:
         return self.peak(f"{device}.latency.{level}")
 
     def flops(self, dtype: str = "float32", threads: int | None = 1, device: str = "cpu") -> Quantity:
-        """Return FLOP/s in registers, a multiply-add counted as 2 ("float32", "float64")."""
+        """Return FLOP/s in registers, a multiply-add counted as 2 ("float32", "float64"; on the CPU "int8", in OP/s).
+
+        Of "int8" one factor has 4 bits: what a product of packed weights and quantised activations does.
+        """
         if device == "cuda":
             return self.peak(f"cuda.flops.{dtype}")
         return self.peak(f"cpu.flops.{dtype}.{self._threads(threads)}")

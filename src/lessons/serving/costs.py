@@ -134,6 +134,7 @@ class Roofline:
         parameters: float,
         weight_bytes: float,
         *,
+        dtype: str = "float32",
         threads: int | None = 1,
         overhead: float = 0.0,
     ) -> Roofline:
@@ -144,6 +145,7 @@ class Roofline:
             config: the model's shape; its cache is float32.
             parameters: numbers in the matrices, the output head included.
             weight_bytes: bytes they take.
+            dtype: of the arithmetic: "float32", or "int8" for packed weights with quantised activations.
             threads: how many compute; None for all.
             overhead: see the class.
         """
@@ -153,7 +155,7 @@ class Roofline:
             flop_per_token=2 * parameters,
             flop_per_pair=4 * config.layers * config.heads * config.head_dim,
             bandwidth=passport.bandwidth("read", "dram", threads=threads).value,
-            peak=passport.flops("float32", threads=threads).value,
+            peak=passport.flops(dtype, threads=threads).value,
             overhead=overhead,
         )
 

@@ -6,6 +6,9 @@ __all__ = ["FLOP_PER_ROUND", "flop", "fma"]
 
 CHAINS = 12
 FLOP_PER_ROUND = 2 * CHAINS  # per vector lane
+INT8 = "int8"
+CPU_DTYPES = ("float32", "float64", INT8)
+CUDA_DTYPES = ("float32", "float64")
 
 
 def fma(dtype: str = "float32", rounds: int = 1 << 16, *, threads: int = 1, device: str = "cpu") -> float:
@@ -15,7 +18,8 @@ def fma(dtype: str = "float32", rounds: int = 1 << 16, *, threads: int = 1, devi
     and AVX2's registers room for the operands.
 
     Args:
-        dtype: "float32" or "float64".
+        dtype: "float32", "float64", or "int8" on the CPU: a lane is then a 32-bit sum to which four products of bytes
+            are added, one factor 0 to 15 as a 4-bit weight is, the other any byte.
         rounds: turns of the loop.
         threads: CPU threads.
         device: "cpu" or "cuda".
@@ -24,10 +28,12 @@ def fma(dtype: str = "float32", rounds: int = 1 << 16, *, threads: int = 1, devi
         ValueError: for another dtype.
 
     Source:
-        likwid-bench, kernels ``peakflops_*_fma``; BabelStream leaves this measurement out.
+        likwid-bench, kernels ``peakflops_*_fma``; BabelStream leaves this measurement out. The instruction for bytes,
+        where the target has it: VPDPBUSD, see ``lessons.kernels.packed``.
     """
-    if dtype not in ("float32", "float64"):
-        raise ValueError(f"no peak kernel for dtype {dtype!r}; use float32 or float64")
+    known = CUDA_DTYPES if device == "cuda" else CPU_DTYPES
+    if dtype not in known:
+        raise ValueError(f"no peak kernel for dtype {dtype!r} on {device}; use {' or '.join(known)}")
     if device == "cuda":
         from lessons.kernels.fma import cuda
 
@@ -38,7 +44,7 @@ def fma(dtype: str = "float32", rounds: int = 1 << 16, *, threads: int = 1, devi
 
 
 def flop(dtype: str, rounds: int, *, threads: int = 1, device: str = "cpu") -> float:
-    """Return the FLOP that one call of ``fma`` does; a multiply-add counts as 2.
+    """Return the FLOP that one call of ``fma`` does, of whole numbers the OP; a multiply-add counts as 2.
 
     Args:
         dtype, rounds, threads, device: as for ``fma``.
@@ -47,6 +53,10 @@ def flop(dtype: str, rounds: int, *, threads: int = 1, device: str = "cpu") -> f
         from lessons.kernels.fma import cuda
 
         return cuda.flop(dtype, rounds)
+    if dtype == INT8:
+        from lessons.kernels.packed import int8
+
+        return FLOP_PER_ROUND * 4 * int8.choose(int8.ISAS).lanes * rounds * threads
     from lessons.kernels import simd
 
     lanes = simd.vector_bytes() // (4 if dtype == "float32" else 8)

@@ -1,4 +1,7 @@
-"""The peak loop for the CPU: twelve accumulators, x = x * a + b, which settles at 1 and never overflows."""
+"""The peak loops for the CPU: twelve accumulators, x = x * a + b, which settles at 1 and never overflows.
+
+And the same for bytes, which wraps around as whole numbers do.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,10 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from lessons.kernels import simd
-from lessons.kernels.fma import CHAINS
+from lessons.kernels.fma import CHAINS, INT8
 from lessons.kernels.jit import njit
+from lessons.kernels.packed import int8
+from lessons.kernels.packed.dot import add_products
 
 
 def _chains(dtype: str):
@@ -40,9 +45,41 @@ def _chains(dtype: str):
     return chains
 
 
+BYTES_START, BYTES_FACTOR = 0x01020304, 3
+
+
+def _byte_chains():
+    """Build the loop on bytes. The second factor is the sum itself, so that no product can leave the loop."""
+    path = int8.choose(int8.ISAS)
+
+    @intrinsic
+    def chains(typing, rounds, factor, unused):
+        def codegen(context, builder, signature, args):
+            rounds, factor, _ = args
+            kind = simd.vector(simd.i32, path.lanes)
+            factors = simd.splat(builder, builder.fptoui(factor, simd.i8), 4 * path.lanes)
+            sums = [cgutils.alloca_once(builder, kind) for _ in range(CHAINS)]
+            for i, total in enumerate(sums):
+                builder.store(simd.constant(kind, BYTES_START * i), total)
+            with cgutils.for_range(builder, rounds):
+                for total in sums:
+                    x = builder.load(total)
+                    x_bytes = builder.bitcast(x, factors.type)
+                    builder.store(add_products(builder, x, factors, x_bytes, path, nibbles=True), total)
+            result = simd.constant(kind, 0)
+            for total in sums:
+                result = builder.add(result, builder.load(total))
+            name = f"llvm.vector.reduce.add.v{path.lanes}i32"
+            return builder.sitofp(simd.call(builder, name, simd.i32, result), simd.f64)
+
+        return types.float64(types.int64, types.float64, types.float64), codegen
+
+    return chains
+
+
 @cache
 def _kernel(dtype: str):
-    chains = _chains(dtype)
+    chains = _byte_chains() if dtype == INT8 else _chains(dtype)
 
     @njit(types.float64(types.int64, types.float64, types.float64), nogil=True)
     def serial(rounds, a, b):
@@ -62,4 +99,5 @@ def fma(dtype: str, rounds: int, threads: int) -> float:
     """Run the loop; see ``lessons.kernels.fma``."""
     serial, parallel = _kernel(dtype)
     # The operands are passed in, or the compiler would work the loop out by itself.
-    return serial(rounds, 0.5, 0.5) if threads == 1 else parallel(rounds, 0.5, 0.5, threads)
+    factor = BYTES_FACTOR if dtype == INT8 else 0.5
+    return serial(rounds, factor, 0.5) if threads == 1 else parallel(rounds, factor, 0.5, threads)

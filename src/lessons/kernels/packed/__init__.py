@@ -2,7 +2,8 @@
 
 ``pack`` brings a quantised matrix into tiles of 16 rows, ``linear`` multiplies it. There are two arithmetics over
 the one layout. "float32" keeps the activations and is as accurate as a float32 product with the dequantised
-weights. "int8" quantises the activations too, as llama.cpp does, and multiplies whole numbers: faster, less exact.
+weights. "int8" quantises the activations too, as llama.cpp does, and multiplies whole numbers: faster, less exact,
+and on the CPU only. ``Packed.to("cuda")`` brings the weights to a GPU; where they lie decides what runs.
 
 Compiled code that does many products in one call builds on these, all over int64 addresses:
 
@@ -34,9 +35,10 @@ def linear(
     """Return x wᵀ for 1 to 16 rows; the packed weights are read once for all of them.
 
     Args:
-        x: [rows, columns] float32, contiguous; a NumPy array or a torch tensor on the CPU.
+        x: [rows, columns] float32, contiguous; a torch tensor on the weights' device, or a NumPy array on the CPU.
         packed: the weights w [outputs, columns].
-        arithmetic: "float32", or "int8" to quantise x in blocks of 32 (NF4's code book is then rounded to 1/127).
+        arithmetic: "float32", or on the CPU "int8" to quantise x in blocks of 32 (NF4's code book is then rounded
+            to 1/127).
         out: [rows, outputs] float32, contiguous, of x's kind; made when None.
         threads: CPU threads; Numba's current number when None.
 
@@ -50,8 +52,6 @@ def linear(
         The int8 arithmetic is ggml's (github.com/ggml-org/ggml, ggml_vec_dot_q4_1_q8_1). Its instruction where the
         processor has it: VPDPBUSD, Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2.
     """
-    from lessons.kernels.packed import cpu
-
     if len(x.shape) != 2 or not 1 <= x.shape[0] <= MAX_ROWS:
         raise ValueError(
             f"x is {list(x.shape)}; linear takes 1 to {MAX_ROWS} rows: for more, multiply with expand(packed)"
@@ -66,8 +66,19 @@ def linear(
     if tuple(out.shape) != shape:
         raise ValueError(f"out is {list(out.shape)}; it must be {list(shape)}")
     for name, array in (("x", x), ("out", out)):
-        _check_floats(name, array)
-    cpu.linear(x, packed, out, arithmetic, threads)
+        _check_floats(name, array, packed.device)
+    if isinstance(packed.data, np.ndarray):
+        from lessons.kernels.packed import cpu
+
+        cpu.linear(x, packed, out, arithmetic, threads)
+    elif arithmetic != "float32":
+        raise ValueError(
+            f'no arithmetic {arithmetic!r} for weights on the device {packed.device}; use "float32" there'
+        )
+    else:
+        from lessons.kernels.packed import cuda
+
+        cuda.linear(x, packed, out)
     return out
 
 
@@ -76,37 +87,46 @@ def expand(
     first: int = 0,
     last: int | None = None,
     *,
-    out: np.ndarray | None = None,
+    out: Any = None,
     threads: int | None = None,
-) -> np.ndarray:
+) -> Any:
     """Return the weights as float32 [rows, columns], or those of some tiles of 16 rows.
 
     Args:
         packed: the weights.
         first, last: the first tile and the one after the last; all when left out.
-        out: [16 * (last - first), columns] float32, contiguous; made when None.
+        out: [16 * (last - first), columns] float32, contiguous, where the weights lie; made when None.
         threads: CPU threads; Numba's current number when None.
+
+    Returns:
+        A NumPy array for weights in the CPU's memory, else a torch tensor on their device.
 
     Raises:
         ValueError: when the tiles do not exist or ``out`` does not fit.
     """
-    from lessons.kernels.packed import cpu
-
     tiles = packed.rows // TILE
     last = tiles if last is None else last
     if not 0 <= first <= last <= tiles:
         raise ValueError(f"there are tiles 0 to {tiles}; cannot expand {first} to {last}")
     shape = ((last - first) * TILE, packed.columns)
+    in_numpy = isinstance(packed.data, np.ndarray)
     if out is None:
-        out = np.empty(shape, np.float32)
-    if out.shape != shape:
+        out = np.empty(shape, np.float32) if in_numpy else _new_tensor(shape, packed.device)
+    if tuple(out.shape) != shape:
         raise ValueError(f"out is {list(out.shape)}; it must be {list(shape)}")
-    _check_floats("out", out)
-    cpu.expand(packed, out, first, last, threads)
+    _check_floats("out", out, packed.device)
+    if in_numpy:
+        from lessons.kernels.packed import cpu
+
+        cpu.expand(packed, out, first, last, threads)
+    else:
+        from lessons.kernels.packed import cuda
+
+        cuda.expand(packed, out, first, last)
     return out
 
 
-def unpack(packed: Packed) -> np.ndarray:
+def unpack(packed: Packed) -> Any:
     """Return the dequantised weights as float32 [rows, columns]: what ``pack`` was given, scales as float16."""
     return expand(packed)
 
@@ -119,10 +139,17 @@ def multiplies_bytes() -> bool:
     return choose(int8.ISAS) is not PLAIN
 
 
-def _check_floats(name: str, array: Any) -> None:
+def _new_tensor(shape: tuple[int, ...], device: str) -> Any:
+    import torch
+
+    return torch.empty(shape, device=device)
+
+
+def _check_floats(name: str, array: Any, device: str) -> None:
     is_array = isinstance(array, np.ndarray)
     contiguous = array.flags.c_contiguous if is_array else array.is_contiguous()
     if str(array.dtype) not in ("float32", "torch.float32") or not contiguous:
         raise ValueError(f"{name} must be contiguous float32, got {array.dtype}")
-    if not is_array and array.device.type != "cpu":
-        raise ValueError(f"{name} must be in the CPU's memory, got device {array.device}")
+    found = "cpu" if is_array else str(array.device)
+    if found != device:
+        raise ValueError(f"{name} must be on the device of the weights, {device}, got device {found}")

@@ -11,7 +11,8 @@ A row is a lane of the vectors, so that no lanes have to be added up in the end.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -25,13 +26,14 @@ class Packed:
     """A weight matrix in packed tiles.
 
     Attributes:
-        data: uint8 [tiles, blocks, bytes of a block], on a page boundary.
+        data: uint8 [tiles, blocks, bytes of a block]: in the CPU's memory a NumPy array on a page boundary, on
+            another device a torch tensor.
         rows: outputs, a multiple of 16.
         columns: inputs, a multiple of 32.
         format: "Q4_1", "Q4_0", "NF4" or "Q8_0".
     """
 
-    data: np.ndarray
+    data: Any
     rows: int
     columns: int
     format: str
@@ -43,8 +45,29 @@ class Packed:
 
     @property
     def address(self) -> int:
-        """Address of the first byte, for compiled code."""
+        """Address of the first byte in the CPU's memory, for compiled code."""
         return self.data.ctypes.data
+
+    @property
+    def device(self) -> str:
+        """Where the data lies: "cpu", or a torch device such as "cuda:0"."""
+        return "cpu" if isinstance(self.data, np.ndarray) else str(self.data.device)
+
+    def to(self, device: Any) -> Packed:
+        """Return the same weights on another device.
+
+        Args:
+            device: "cpu" or "cuda", or any other name of a torch device, or the device itself.
+        """
+        import torch
+
+        if torch.device(device).type != "cpu":
+            return replace(self, data=torch.as_tensor(self.data).to(device))
+        if isinstance(self.data, np.ndarray):
+            return self
+        data = aligned(tuple(self.data.shape), "uint8", fill=None)
+        data[:] = self.data.cpu().numpy()
+        return replace(self, data=data)
 
 
 def pack(codes: np.ndarray, scales: np.ndarray, minima: np.ndarray | None = None, *, format: str) -> Packed:
