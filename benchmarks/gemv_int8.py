@@ -14,7 +14,7 @@ from lessons.kernels.stream import stream
 from lessons.llm import quant
 from lessons.measure import compare
 
-ROWS, COLUMNS = 16384, 4096
+ROWS, COLUMNS = 32768, 4096  # past any cache
 ERROR = 0.04  # of the spread of the results: the largest that int8 activations may be off among so many
 
 

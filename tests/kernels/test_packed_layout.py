@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lessons.kernels.packed import Packed, cpu, expand, pack, reference, unpack
+from lessons.kernels.buffers import PAGE
+from lessons.kernels.packed import Packed, cpu, expand, pack, reference, side_by_side, unpack
 from lessons.kernels.packed.formats import FORMATS, NF4_BOOK
 
 BITS = {"Q4_1": 5, "Q4_0": 4.5, "NF4": 4.5, "Q8_0": 8.5}
@@ -56,6 +57,21 @@ def test_every_finite_float16_is_a_scale():
     codes = np.full((16, 32 * scales.shape[1]), 9)  # stands for 1
     expected = np.repeat(scales.astype(np.float32), 32, axis=1)
     np.testing.assert_array_equal(unpack(pack(codes, scales, format="Q4_0")), expected)
+
+
+def test_side_by_side_keeps_every_byte_and_the_order():
+    rng = np.random.default_rng(3)
+    matrices = [
+        pack(rng.integers(0, 16, (16 * tiles, 32)), np.full((16 * tiles, 1), 0.5), format="Q4_0")
+        for tiles in (1, 20, 3)
+    ]
+    before = [matrix.data.copy() for matrix in matrices]
+    moved = side_by_side(matrices)
+    assert all((a.data == b).all() and a.data.base is not None for a, b in zip(moved, before))
+    places = [matrix.address for matrix in moved]
+    assert all(place % PAGE == 0 for place in places) and places == sorted(places)
+    assert all(b - a - m.nbytes < PAGE for a, b, m in zip(places, places[1:], moved))
+    assert [(m.rows, m.columns, m.format) for m in moved] == [(m.rows, m.columns, m.format) for m in matrices]
 
 
 def test_some_tiles_are_the_same_rows():

@@ -44,6 +44,13 @@ def has_fma() -> bool:
     return "fma" in target_features() or is_arm()
 
 
+def is_amd() -> bool:
+    """Tell whether Numba compiles for an AMD processor."""
+    from numba.core.registry import cpu_target
+
+    return cpu_target.target_context.codegen().magic_tuple()[1].startswith(("znver", "bdver", "btver"))
+
+
 def is_arm() -> bool:
     """Tell whether this is a 64-bit Arm processor, whose Neon has 32 registers and multiply-adds always."""
     import platform
@@ -90,17 +97,19 @@ def fence(builder):
     builder.fence("seq_cst")
 
 
-def prefetch(builder, address):
+def prefetch(builder, address, level: int = 2):
     """Ask for the cache line at ``address``. A hint: it never faults, even past the end of an array.
 
-    It comes into the second-level cache. The first level has room for few lines on their way, and asking for one
-    more makes the loads themselves wait.
+    Args:
+        builder, address: where to build it, and the address.
+        level: the cache it comes into. The first has room for few lines on their way, and asking for one more makes
+            the loads themselves wait.
     """
     pointer = i8.as_pointer()
     function = cgutils.get_or_insert_function(
         builder.module, ir.FunctionType(ir.VoidType(), [pointer, i32, i32, i32]), "llvm.prefetch.p0"
     )
-    builder.call(function, [builder.inttoptr(address, pointer), i32(0), i32(2), i32(1)])
+    builder.call(function, [builder.inttoptr(address, pointer), i32(0), i32(4 - level), i32(1)])
 
 
 def multiply_add(builder, a, b, c):

@@ -15,14 +15,15 @@ Source:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
+from typing import Any
 
 import numpy as np
 import torch
 from torch.nn.functional import silu
 
-from lessons.kernels.packed import pack
+from lessons.kernels.packed import pack, side_by_side
 from lessons.kernels.rms_norm import rms_norm
 from lessons.llm.cache import KVCache
 from lessons.llm.compiled import CompiledPass
@@ -110,6 +111,8 @@ class Llama:
             )
             for i in range(config.layers)
         ]
+        if arithmetic is not None and self.device.type == "cpu":
+            self.layers, self.embedding = in_order_of_use(self.layers, self.embedding)
         self.turns = rotary_turns(config).to(device)
         self._compiled = CompiledPass(self) if compiled and CompiledPass.takes(self) else None
 
@@ -190,6 +193,15 @@ class Llama:
 
     def _norm(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         return rms_norm(x, weight, self.config.norm_eps)
+
+
+def in_order_of_use(layers: list[Layer], embedding: Any) -> tuple[list[Layer], PackedMatrix]:
+    """Return a packed model's matrices in one piece of memory, as a token meets them."""
+    names = ("qkv", "o", "gate_up", "down")
+    matrices = [getattr(layer, name) for layer in layers for name in names] + [embedding]
+    moved = side_by_side([matrix.packed for matrix in matrices])
+    made = iter([replace(matrix, packed=packed) for matrix, packed in zip(matrices, moved)])
+    return [replace(layer, **{name: next(made) for name in names}) for layer in layers], next(made)
 
 
 def packed_matrix(

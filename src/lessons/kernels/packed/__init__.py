@@ -21,10 +21,10 @@ from typing import Any
 
 import numpy as np
 
-from lessons.kernels.packed.layout import Packed, pack
+from lessons.kernels.packed.layout import Packed, pack, side_by_side
 from lessons.kernels.product import TILE
 
-__all__ = ["MAX_ROWS", "Packed", "expand", "linear", "multiplies_bytes", "pack", "unpack"]
+__all__ = ["MAX_ROWS", "Packed", "expand", "linear", "multiplies_bytes", "pack", "side_by_side", "unpack"]
 
 MAX_ROWS = 16
 

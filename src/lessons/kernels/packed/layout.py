@@ -11,12 +11,13 @@ A row is a lane of the vectors, so that no lanes have to be added up in the end.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from lessons.kernels.buffers import aligned
+from lessons.kernels.buffers import PAGE, aligned
 from lessons.kernels.packed.formats import BLOCK, Format, find
 from lessons.kernels.product import TILE
 
@@ -68,6 +69,23 @@ class Packed:
         data = aligned(tuple(self.data.shape), "uint8", fill=None)
         data[:] = self.data.cpu().numpy()
         return replace(self, data=data)
+
+
+def side_by_side(matrices: Sequence[Packed]) -> list[Packed]:
+    """Return matrices in the CPU's memory in one piece of memory, in this order, each from a page boundary on.
+
+    A piece of some MB lies in huge pages, for which NumPy asks, and a matrix of some hundred kB by itself does not.
+    Each small page costs a look-up, through two tables on a virtual machine: a fifth of a token's time (Zen 4).
+    """
+    sizes = [-(-matrix.nbytes // PAGE) * PAGE for matrix in matrices]
+    memory = aligned(sum(sizes), "uint8", fill=None)
+    moved, at = [], 0
+    for matrix, size in zip(matrices, sizes):
+        data = memory[at : at + matrix.nbytes].reshape(matrix.data.shape)
+        data[:] = matrix.data
+        moved.append(replace(matrix, data=data))
+        at += size
+    return moved
 
 
 def pack(codes: np.ndarray, scales: np.ndarray, minima: np.ndarray | None = None, *, format: str) -> Packed:
