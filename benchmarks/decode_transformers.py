@@ -47,7 +47,7 @@ def measure_once() -> common.Record:
         raise SystemExit("the models wrote different tokens, so their speeds cannot be compared")
     if len(written) != TOKENS:
         raise SystemExit(f"the answer ended after {len(written)} of {TOKENS} tokens; choose another prompt")
-    same_bytes = compare(ours_expanded, theirs, rounds=3, warmup=0)
+    same_bytes = compare(ours_expanded, theirs, rounds=6, warmup=0)
     return common.record(
         compare(ours, theirs, rounds=6, warmup=0),
         TOKENS,

@@ -18,33 +18,32 @@ import torch
 from lessons.measure import compare, time
 from lessons.measure.stats import median
 
-ROUNDS = 6
 Make = Callable[[str, int], tuple[Callable[[], object], int]]
 
 
-def main(make: Make, bar: float, rounds: int = ROUNDS) -> None:
+def main(make: Make, bar: float, processes: int = 3) -> None:
     """Run the script of a benchmark.
 
     Args:
         make: takes "ours" or "peer" and a number of threads; returns what to run, and the tokens that it writes.
         bar: the least ratio of the best rates.
-        rounds: of the comparison.
+        processes: of each side on two threads, whose median counts.
     """
     if "--side" in sys.argv:
         print(json.dumps(_rate(make, sys.argv[2], int(sys.argv[3]))))
     else:
-        common.main(lambda: _measure_once(make, rounds), bar)
+        common.main(lambda: _measure_once(make, processes), bar)
 
 
-def _measure_once(make: Make, rounds: int) -> common.Record:
+def _measure_once(make: Make, processes: int) -> common.Record:
     _set_threads(1)
     (ours, our_tokens), (peer, peer_tokens) = make("ours", 1), make("peer", 1)
-    single = compare(ours, peer, rounds=rounds)
+    single = compare(ours, peer, rounds=6)
     record = common.record(single, our_tokens, "tokens/s", 1)
     scale = our_tokens / peer_tokens  # a token of ours for a token of theirs
     record |= {"peer": peer_tokens / single.peer.value}
     record |= {key: record[key] * scale for key in ("low", "high")}
-    double = {side: median([_alone(side, 2) for _ in range(3)]) for side in ("ours", "peer")}
+    double = {side: median([_alone(side, 2) for _ in range(processes)]) for side in ("ours", "peer")}
     best = {side: max(record[side], double[side]) for side in double}
     return record | {
         "ratio": best["ours"] / best["peer"],

@@ -42,4 +42,4 @@ def peer(threads, asked, stop_ids):
 
 
 if __name__ == "__main__":
-    sides.main(make, bar=4.0)
+    sides.main(make, bar=4.0, processes=1)
