@@ -215,21 +215,26 @@ def _shuffle(builder, a, b, order):
 
 
 def _sum_lanes(builder, vectors):
-    """Return one short vector: the sum of the lanes of each of ``vectors``, whose number is a power of two.
+    """Return one short vector: the sum of the lanes of each of four ``vectors``.
 
-    Each step adds the two halves of every segment, and packs what two vectors leave into one; then the last
-    vector is folded until a segment is a single lane.
+    First within groups of four lanes, where x86 shuffles in one step: two steps leave in every group a part of each
+    of the four sums. Then the groups are folded onto each other.
     """
-    segment = vectors[0].type.count
-    while segment > 1:
-        half = segment // 2
-        count = vectors[0].type.count * min(2, len(vectors))
-        low = [i for i in range(count) if i % segment < half]
-        high = [i + half for i in low]
-        pairs = list(zip(vectors[::2], vectors[1::2])) or [(vectors[0], vectors[0])]
-        vectors = [builder.fadd(_shuffle(builder, *p, low), _shuffle(builder, *p, high)) for p in pairs]
-        segment = half
-    return vectors[0]
+    a, b, c, d = vectors
+    groups = range(0, a.type.count, 4)
+
+    def interleaved(x, y, places):
+        """Add x's and y's lanes of each group: ``places`` are the lanes that meet, y's counted from 4 on."""
+        order = [[g + p % 4 + p // 4 * x.type.count for g in groups for p in half] for half in places]
+        return builder.fadd(*(_shuffle(builder, x, y, half) for half in order))
+
+    across = ((0, 4, 1, 5), (2, 6, 3, 7))
+    total = interleaved(interleaved(a, b, across), interleaved(c, d, across), ((0, 1, 4, 5), (2, 3, 6, 7)))
+    while total.type.count > 4:
+        half = total.type.count // 2
+        low, high = (_shuffle(builder, total, total, range(at, at + half)) for at in (0, half))
+        total = builder.fadd(low, high)
+    return total
 
 
 def _largest_lane(builder, value):

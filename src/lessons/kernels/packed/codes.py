@@ -70,7 +70,8 @@ def unsigned_bytes(builder, word, format: Format) -> list:
     if format.bits == 8:
         return [codes]
     number = lambda value: ir.Constant(codes.type, [value] * codes.type.count)  # noqa: E731
-    halves = [builder.and_(codes, number(NIBBLE)), builder.lshr(codes, number(4))]
+    shifted = builder.bitcast(builder.lshr(word, ir.Constant(word.type, [4] * word.type.count)), codes.type)
+    halves = [builder.and_(codes, number(NIBBLE)), builder.and_(shifted, number(NIBBLE))]
     if not format.book:
         return halves
     book = [round(127 * value) + 128 for value in format.book]
