@@ -7,6 +7,7 @@ from time import perf_counter
 
 import torch
 
+from lessons.formulas.speculative import best_draft_length
 from lessons.llm import prompts
 from lessons.llm.cache import KVCache
 from lessons.llm.drafters import Allowance, Drafter, PromptLookup
@@ -16,6 +17,7 @@ from lessons.llm.speculative import DRAFT_LENGTH, Chance, decode
 from lessons.measure.stats import median
 
 TOKENS = 96
+ACCEPTANCE = 0.8  # assumed before any run, for answers that repeat their prompt
 Curve = Callable[[int], float]
 
 
@@ -35,6 +37,11 @@ def prefill(llm: LLM, tokens: list[int]) -> KVCache:
 def lookup(curve: Curve) -> Drafter:
     """Return the drafter of these benchmarks."""
     return Allowance(PromptLookup(), curve, start=1.5)
+
+
+def draft_length(curve: Curve) -> int:
+    """Return how many tokens to guess: what the formula asks for where four guesses in five are kept."""
+    return best_draft_length(ACCEPTANCE, 0.0, curve, DRAFT_LENGTH)
 
 
 def answer(llm: LLM, tokens: list[int], cache: KVCache, drafter: Drafter, draft_length: int) -> int:

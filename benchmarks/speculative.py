@@ -13,7 +13,6 @@ import torch
 
 from lessons.llm.drafters import PromptLookup
 from lessons.llm.load import load
-from lessons.llm.speculative import DRAFT_LENGTH
 from lessons.measure import compare
 
 THREADS = 1
@@ -25,6 +24,7 @@ def measure_once() -> common.Record:
     numba.set_num_threads(THREADS)
     llm = load("packed", activations="int8")
     curve = answers.verification_curve(llm)
+    length = answers.draft_length(curve)
     results, written = {}, {}
     for kind in ("grounded", "open"):
         started = [(tokens, answers.prefill(llm, tokens)) for tokens in answers.token_ids(llm, kind)]
@@ -33,7 +33,7 @@ def measure_once() -> common.Record:
             return sum(answers.answer(llm, *s, PromptLookup(), 0) for s in started)
 
         def ours(started=started):
-            return sum(answers.answer(llm, *s, answers.lookup(curve), DRAFT_LENGTH) for s in started)
+            return sum(answers.answer(llm, *s, answers.lookup(curve), length) for s in started)
 
         written[kind] = plain()
         results[kind] = compare(ours, plain, rounds=8, warmup=1)
@@ -44,6 +44,7 @@ def measure_once() -> common.Record:
         THREADS,
         ratio_open=results["open"].ratio.value,
         cost_of_5=curve(5),
+        draft_length=length,
     )
 
 

@@ -11,7 +11,6 @@ import llamacpp
 import sides
 
 from lessons.llm.load import load
-from lessons.llm.speculative import DRAFT_LENGTH
 
 
 def make(side: str, threads: int):
@@ -24,8 +23,9 @@ def make(side: str, threads: int):
 
 def ours(llm, asked):
     curve = answers.verification_curve(llm)
+    length = answers.draft_length(curve)
     started = [(tokens, answers.prefill(llm, tokens)) for tokens in asked]
-    return lambda: sum(answers.answer(llm, *s, answers.lookup(curve), DRAFT_LENGTH) for s in started)
+    return lambda: sum(answers.answer(llm, *s, answers.lookup(curve), length) for s in started)
 
 
 def peer(threads, asked, stop_ids):
