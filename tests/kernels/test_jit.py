@@ -87,10 +87,24 @@ def test_after_a_change_of_the_sources_it_is_compiled(folder, monkeypatch):
     adder(3)
     assert hits(adder(3)) == 1
     monkeypatch.setattr(jit, "_sources", lambda: "another digest")
+    before = {path.name for path in folder.rglob("*.nbc")}
     changed = adder(3)
     assert hits(changed) == 0
     assert changed(1) == 7
     assert hits(adder(3)) == 1
+    after = {path.name for path in folder.rglob("*.nbc")}
+    assert len(before) == len(after) == 2 and not before & after  # under new names, and the old ones are gone
+
+
+def test_old_code_is_never_taken_for_new_while_it_is_being_replaced(folder, monkeypatch):
+    """Numba writes the index first: a process that comes in between must not find the old code behind it."""
+    adder(3)
+    monkeypatch.setattr(jit, "_sources", lambda: "another digest")
+    monkeypatch.setattr(caching.IndexDataCacheFile, "_save_data", lambda *args: None)
+    adder(3)  # writes the new index, and no code
+    between = adder(3)
+    assert hits(between) == 0
+    assert between(1) == 7
 
 
 @pytest.mark.parametrize("keep", [0, 10, 1000])

@@ -13,6 +13,7 @@ written, or a file is damaged, the kernel is compiled.
 from __future__ import annotations
 
 import dataclasses
+import glob
 import hashlib
 import pickle
 from collections.abc import Callable, Iterator
@@ -121,11 +122,24 @@ class _Cache(FunctionCache):
 
     def __init__(self, function: Callable) -> None:
         super().__init__(function)
+        base = self._impl.filename_base
         stamp = (self._impl.locator.get_source_stamp(), _sources())
-        self._cache_file = IndexDataCacheFile(self._cache_path, self._impl.filename_base, stamp)
+        self._cache_file = IndexDataCacheFile(self._cache_path, base, stamp)
+        # The index is written before the code. Were the code's name the same for old sources and new ones, another
+        # process could meanwhile take the old code for the new.
+        version = hashlib.sha256(repr(stamp).encode()).hexdigest()[:8]
+        self._cache_file._data_name_pattern = f"{base}-{version}.{{number:d}}.nbc"
+        self._older = f"{glob.escape(base)}-*.nbc", f"{base}-{version}."
 
     def _index_key(self, sig: Any, codegen: Any) -> Any:
         return sig  # the file's name says the rest
+
+    def _save_overload(self, sig: Any, data: Any) -> None:
+        super()._save_overload(sig, data)
+        of_any_version, of_this_one = self._older
+        for path in Path(self._cache_path).glob(of_any_version):
+            if not path.name.startswith(of_this_one):
+                path.unlink(missing_ok=True)
 
     @contextmanager
     def _guard_against_spurious_io_errors(self) -> Iterator[None]:
