@@ -1,5 +1,6 @@
 """The cache of compiled kernels: found by a later process, never taken for another kernel's, never in the way."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from llvmlite import ir
 from numba import types
 from numba.core import caching
+from numba.core.bytecode import FunctionIdentity
 from numba.extending import intrinsic
 
 from lessons.kernels import jit
@@ -65,6 +67,19 @@ def test_a_kernel_is_found_again_and_not_taken_for_another(folder):
     assert [adder(n)(1) for n in (4, 3)] == [9, 7]
     names = {path.name for path in folder.rglob("*.nbc")}
     assert len(names) == 4  # two kernels, each with an inner one: a file each
+
+
+def test_two_kernels_never_share_a_symbol(folder, monkeypatch):
+    """Numba tells functions of one source apart by counting them, and each process counts from the beginning.
+
+    A kernel from the cache and one compiled here would then have one symbol, and either could be called as both.
+    """
+    kernels = []
+    for value in (3, 4, 5):
+        monkeypatch.setattr(FunctionIdentity, "_unique_ids", itertools.count(10**6))
+        kernels.append(adder(value))
+    assert [kernel(1) for kernel in kernels] == [7, 9, 11]
+    assert len({kernel.py_func.__qualname__ for kernel in kernels}) == 3
 
 
 def test_a_c_function_is_found_again(folder):

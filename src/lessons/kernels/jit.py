@@ -4,7 +4,8 @@ A kernel here is made for one format, one number of rows, one width of vectors: 
 closure of its source function, as numbers, intrinsics and other kernels. Numba's own cache names each of the last
 two by chance, so that no later process finds it; it sees no change in another file; and two processes that save
 different kernels of one source function at the same time may swap them. Here the closure is described by what it
-holds, the description is part of the file's name, and a file counts only for the sources it was made from.
+holds, the description is part of the function's name, and so of its file's, and a file counts only for the sources it
+was made from.
 
 The files lie where Numba would put them: in ``NUMBA_CACHE_DIR``, else beside the source. Where no folder can be
 written, or a file is damaged, the kernel is compiled.
@@ -47,6 +48,7 @@ def njit(signature: Any, **options: Any) -> Callable[[Callable], Any]:
     """
 
     def decorate(function: Callable) -> Any:
+        _name(function)
         dispatcher = numba.njit(**options)(function)
         _use_cache(dispatcher, function)
         dispatcher.compile(signature)
@@ -60,6 +62,7 @@ def cfunc(signature: Any) -> Callable[[Callable], CFunc]:
     """Compile a C function, or load it; as ``numba.cfunc``. Raises as ``njit`` does."""
 
     def decorate(function: Callable) -> CFunc:
+        _name(function)
         made = CFunc(function, (signature.args, signature.return_type), locals={}, options={})
         _use_cache(made, function)
         made.compile()
@@ -95,6 +98,16 @@ def describe(thing: Any) -> str:
     raise TypeError(f"a kernel is made for {thing!r}, a {type(thing).__name__}; teach describe() to name it")
 
 
+def _name(function: Callable) -> None:
+    """Put what a function is made for into its name, from which Numba makes the symbols of its code.
+
+    Numba tells functions of one source apart by counting them, and every process counts from 1. Code from the cache
+    and code compiled here could so have one symbol, and the linker takes the first it met for both.
+    """
+    digest = hashlib.sha256(describe(function).encode()).hexdigest()[:16]
+    function.__qualname__ = f"{function.__qualname__}_{digest}"
+
+
 @cache
 def _sources() -> str:
     """Return a digest of every file of the kernels: each may be inlined into any other."""
@@ -105,16 +118,12 @@ def _sources() -> str:
 
 
 class _Files(CompileResultCacheImpl):
-    """Names a kernel's files by its source function, by what it is made for, and by the target."""
-
-    def __init__(self, function: Callable) -> None:
-        target = cpu_target.target_context.codegen().magic_tuple()
-        made_for = f"{describe(function)} {target}"
-        self._digest = hashlib.sha256(made_for.encode()).hexdigest()[:16]
-        super().__init__(function)
+    """Names a kernel's files by its function's name, which says what it is made for, and by the target."""
 
     def get_filename_base(self, fullname: str, abiflags: str) -> str:
-        return f"{super().get_filename_base(fullname, abiflags)}-{self._digest}"
+        target = repr(cpu_target.target_context.codegen().magic_tuple())
+        digest = hashlib.sha256(target.encode()).hexdigest()[:8]
+        return f"{super().get_filename_base(fullname, abiflags)}-{digest}"
 
 
 class _Cache(FunctionCache):
