@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -109,3 +110,24 @@ np.testing.assert_allclose(out.numpy(), reference.decode(q, k, v, 77), atol=2e-6
 """
     environment = {**os.environ, "NUMBA_CPU_NAME": "generic"}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+
+
+USED_AFTER_FREE = """
+import numpy as np
+from lessons.kernels import attention
+from lessons.kernels.attention import reference
+random = np.random.default_rng(0)
+q, k, v = (random.standard_normal(shape, np.float32) for shape in ((5, 6, 64), (2, 100, 64), (2, 100, 64)))
+np.testing.assert_allclose(attention.decode(q, k, v, 100), reference.decode(q, k, v, 100), atol=2e-6, rtol=2e-5)
+"""
+
+
+def test_no_memory_is_used_after_it_was_freed():
+    """glibc's checking allocator overwrites what is freed. Numba frees an array whose address alone is still used."""
+    library = "libc_malloc_debug.so.0"
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        pytest.skip(f"{library} of glibc is not here")
+    env = os.environ | {"LD_PRELOAD": library, "MALLOC_CHECK_": "3", "MALLOC_PERTURB_": "165"}
+    subprocess.run([sys.executable, "-c", USED_AFTER_FREE], env=env, check=True, timeout=120)

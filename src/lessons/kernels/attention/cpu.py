@@ -42,6 +42,11 @@ def fits(table, needed, num_blocks):
     return inside
 
 
+@njit(types.void(*[types.float32[:, ::1]] * 3), nogil=True)
+def keep(a, b, c):
+    """Use three arrays once more. Numba frees an array after its last use, and the use of its address is none."""
+
+
 @cache
 def partial(dim: int) -> Callable:
     """Return the compiled ``attend_part`` for heads of ``dim`` floats, a multiple of the vector.
@@ -151,6 +156,7 @@ def partial(dim: int) -> Callable:
         for row in range(rows):
             place = ((row // group) * heads + head * group + row % group) * row_bytes
             scale(o_at + row * row_bytes, out + place, 1.0)
+        keep(queries, weights, mixed)
 
     return attend_part
 
