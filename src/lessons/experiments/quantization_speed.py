@@ -240,11 +240,13 @@ class Rows(Experiment):
         from lessons import figures
 
         (ax,) = figure.axes
-        for name, colour in zip(self.variants, ("blue", "green")):
+        for name, colour, marker in zip(self.variants, ("blue", "green"), "os"):
             found, look = result.data["seconds"][name], figures.COLOURS[colour]
             expected = prediction.data["ratios"][name]
             figures.predicted(ax, prediction.data["rows"], expected, f"{name}, roofline", color=look)
-            figures.measured(ax, self.rows, [s / found[0] for s in found], label=name, color=look)
+            figures.measured(
+                ax, self.rows, [s / found[0] for s in found], marker=marker, label=name, color=look
+            )
         ax.set_xscale("log", base=2)
         ax.set_xticks(self.rows, [str(n) for n in self.rows])
         ax.set_ylim(bottom=0)

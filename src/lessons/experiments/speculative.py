@@ -103,13 +103,18 @@ class VerifyCost(Experiment):
         from lessons import figures
 
         (ax,) = figure.axes
-        for engine, colour in zip(self.engines, ("blue", "green")):
+        for engine, colour, marker in zip(self.engines, ("blue", "green"), "os"):
             colour, rows = figures.COLOURS[colour], ROWS[engine]
             figures.predicted(
                 ax, rows, prediction.data["curves"][engine], f"{engine}, roofline", color=colour
             )
             figures.measured(
-                ax, rows, result.data["curves"][engine], label=f"{engine}, measured", color=colour
+                ax,
+                rows,
+                result.data["curves"][engine],
+                marker=marker,
+                label=f"{engine}, measured",
+                color=colour,
             )
             if engine in LAST_ROW:
                 ax.axvline(LAST_ROW[engine] + 0.5, linestyle=":", color=colour)
