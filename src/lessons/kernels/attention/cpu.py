@@ -16,6 +16,7 @@ from numba import carray, types
 from lessons.kernels.addresses import pointer
 from lessons.kernels.attention import tiles
 from lessons.kernels.jit import njit
+from lessons.kernels.simd import CACHE_LINE
 
 STRETCH = 64  # tokens read at a time: their keys stay in the first-level cache for all query rows
 ONE_BLOCK = np.zeros(1, np.int32)  # the block table of a contiguous cache
@@ -40,6 +41,19 @@ def fits(table, needed, num_blocks):
     for block in table[:needed]:
         inside &= 0 <= block < num_blocks
     return inside
+
+
+@njit(types.UniTuple(types.int64, 2)(*[types.int64] * 4), nogil=True)
+def share(ahead, size, part, parts):
+    """Return which of the ``size`` bytes that lie ahead a part is to fetch: from where, and how many cache lines.
+
+    All parts take turns at the same keys. Each fetches its share of the next, for memory delivers a line at a time.
+    """
+    if ahead == 0:
+        return 0, 0
+    lines = -(-size // CACHE_LINE)
+    first = lines * part // parts
+    return ahead + first * CACHE_LINE, lines * (part + 1) // parts - first
 
 
 @njit(types.void(*[types.float32[:, ::1]] * 3), nogil=True)
@@ -67,27 +81,27 @@ def partial(dim: int) -> Callable:
     row_bytes = dim * tiles.FLOAT
     shrink = dim**-0.5
 
-    @njit(types.void(*[types.int64] * 7), nogil=True)
-    def scores(rows, q, k, count, out, stride, ahead):
+    @njit(types.void(*[types.int64] * 8), nogil=True)
+    def scores(rows, q, k, count, out, stride, ahead, lines):
         if rows == 1:
-            score1(q, k, count, out, stride, ahead)
+            score1(q, k, count, out, stride, ahead, lines)
         elif rows == 2:
-            score2(q, k, count, out, stride, ahead)
+            score2(q, k, count, out, stride, ahead, lines)
         elif rows == 3:
-            score3(q, k, count, out, stride, ahead)
+            score3(q, k, count, out, stride, ahead, lines)
         else:
-            score4(q, k, count, out, stride, ahead)
+            score4(q, k, count, out, stride, ahead, lines)
 
-    @njit(types.void(*[types.int64] * 7), nogil=True)
-    def values(rows, p, stride, v, count, out, ahead):
+    @njit(types.void(*[types.int64] * 8), nogil=True)
+    def values(rows, p, stride, v, count, out, ahead, lines):
         if rows == 1:
-            value1(p, stride, v, count, out, ahead)
+            value1(p, stride, v, count, out, ahead, lines)
         elif rows == 2:
-            value2(p, stride, v, count, out, ahead)
+            value2(p, stride, v, count, out, ahead, lines)
         elif rows == 3:
-            value3(p, stride, v, count, out, ahead)
+            value3(p, stride, v, count, out, ahead, lines)
         else:
-            value4(p, stride, v, count, out, ahead)
+            value4(p, stride, v, count, out, ahead, lines)
 
     @njit(types.void(*[types.int64] * 5, types.int32[::1], *[types.int64] * 9), nogil=True)
     def attend_part(
@@ -123,8 +137,8 @@ def partial(dim: int) -> Callable:
             row = 0
             for part in range(parts):
                 n = -(-(rows - row) // (parts - part))
-                ahead = 0 if part else following - keys
-                scores(n, q_at + row * row_bytes, keys, now, target + row * p_bytes, p_bytes, ahead)
+                ahead, lines = share(following - keys, tiles.TOKENS * row_bytes, part, parts)
+                scores(n, q_at + row * row_bytes, keys, now, target + row * p_bytes, p_bytes, ahead, lines)
                 row += n
             keys = following
 
@@ -148,8 +162,8 @@ def partial(dim: int) -> Callable:
             row = 0
             for part in range(parts):
                 n = -(-(rows - row) // (parts - part))
-                ahead = 0 if part else following - column
-                values(n, source + row * p_bytes, p_bytes, column, now, o_at + row * row_bytes, ahead)
+                ahead, lines = share(following - column, row_bytes, part, parts)
+                values(n, source + row * p_bytes, p_bytes, column, now, o_at + row * row_bytes, ahead, lines)
                 row += n
             column = following
 

@@ -66,23 +66,23 @@ def scale(dim: int):
 
 @cache
 def scores(dim: int, rows: int):
-    """Build ``scores(q, k, count, out, stride, ahead)``: the products of ``rows`` queries with ``count`` keys.
+    """Build ``scores(q, k, count, out, stride, ahead, lines)``: products of ``rows`` queries with ``count`` keys.
 
     ``q`` is [rows, dim] and ``k`` [count, dim], both without gaps; row r is written to out + r * stride bytes.
-    What lies ``ahead`` bytes further than the keys is fetched along, if that is not 0.
+    With every ``TOKENS`` keys so many cache lines are fetched, from ``ahead`` bytes further on.
     """
 
     @intrinsic
-    def run(typing, q, k, count, out, stride, ahead):
+    def run(typing, q, k, count, out, stride, ahead, lines):
         def codegen(context, builder, signature, args):
-            q, k, count, out, stride, ahead = args
+            q, k, count, out, stride, ahead, lines = args
             whole = builder.and_(count, simd.i64(-TOKENS))
 
             def products(first, tokens):
                 """Return for each row and token the vector of partial sums over the head's channels."""
                 sums = [[None] * tokens for _ in range(rows)]
                 base = _at(builder, k, first, dim * FLOAT)
-                _prefetch(builder, base, ahead, tokens * dim * FLOAT)
+                _prefetch(builder, base, ahead, lines)
                 for place in range(0, dim * FLOAT, simd.vector_bytes()):
                     keys = [_load(builder, base, t * dim * FLOAT + place) for t in range(tokens)]
                     for r in range(rows):
@@ -108,16 +108,17 @@ def scores(dim: int, rows: int):
                     simd.store(builder, simd.reduce_add(builder, partial[0]), place_of(r, i), FLOAT)
             return context.get_dummy_value()
 
-        return _void(6), codegen
+        return _void(7), codegen
 
     return run
 
 
 @cache
 def values(dim: int, rows: int):
-    """Build ``values(p, stride, v, count, out, ahead)``: out += p v for ``rows`` rows of weights and ``count`` values.
+    """Build ``values(p, stride, v, count, out, ahead, lines)``: out += p v for ``rows`` rows of weights.
 
     Row r of the weights lies at p + r * stride bytes; ``v`` is [count, dim] and ``out`` [rows, dim], without gaps.
+    With every value so many cache lines are fetched, from ``ahead`` bytes further on.
     """
     vectors = dim // lanes()
     # A strip is so many columns that all its sums stay in registers; a power of two divides any head dimension
@@ -128,9 +129,9 @@ def values(dim: int, rows: int):
         strip //= 2
 
     @intrinsic
-    def run(typing, p, stride, v, count, out, ahead):
+    def run(typing, p, stride, v, count, out, ahead, lines):
         def codegen(context, builder, signature, args):
-            p, stride, v, count, out, ahead = args
+            p, stride, v, count, out, ahead, lines = args
             size = simd.vector_bytes()
             for left in range(0, vectors, strip):
                 places = [(left + c) * size for c in range(strip)]
@@ -144,7 +145,7 @@ def values(dim: int, rows: int):
                 with cgutils.for_range(builder, count, intp=simd.i64) as loop:
                     row = _at(builder, v, loop.index, dim * FLOAT)
                     if not left:
-                        _prefetch(builder, row, ahead, dim * FLOAT)
+                        _prefetch(builder, row, ahead, lines)
                     columns = {place: _load(builder, row, place) for place in places}
                     weights = _at(builder, p, loop.index, FLOAT)
                     for r in range(rows):
@@ -160,7 +161,7 @@ def values(dim: int, rows: int):
                     simd.store(builder, builder.load(total), target, FLOAT)
             return context.get_dummy_value()
 
-        return _void(6), codegen
+        return _void(7), codegen
 
     return run
 
@@ -196,14 +197,14 @@ def softmax(typing, row, count):
     return types.UniTuple(types.float64, 2)(types.int64, types.int64), codegen
 
 
-def _prefetch(builder, base, ahead, size: int):
-    """Ask for the ``size`` bytes that lie ``ahead`` of ``base``, unless that is 0.
+def _prefetch(builder, base, ahead, lines):
+    """Ask for so many cache lines from ``ahead`` bytes behind ``base`` on.
 
     The processor's own prefetchers stop at the end of a page, and cannot know where the next block lies.
     """
-    with builder.if_then(builder.icmp_signed("!=", ahead, simd.i64(0))):
-        for place in range(0, size, simd.CACHE_LINE):
-            simd.prefetch(builder, simd.offset(builder, builder.add(base, ahead), place))
+    first = builder.add(base, ahead)
+    with cgutils.for_range(builder, lines, intp=simd.i64) as loop:
+        simd.prefetch(builder, _at(builder, first, loop.index, simd.CACHE_LINE))
 
 
 def _load(builder, base, place: int):
