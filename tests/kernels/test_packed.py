@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lessons.kernels.buffers import aligned
-from lessons.kernels.packed import cpu, expand, float32, int8, linear, pack, reference
+from lessons.kernels.packed import cpu, expand, float32, int8, linear, lookup, pack, reference
 from lessons.kernels.packed.formats import FORMATS
 
 ARITHMETICS = {"float32": float32, "int8": int8}
@@ -138,6 +138,18 @@ def test_the_exact_sum_in_the_minimums_term_would_nearly_double_the_error():
     with_exact_sum = reference.linear_int8(x, packed) + difference @ reference.parts(packed)[2].T
     ours = np.square(linear(x, packed, arithmetic="int8") - exact).mean()
     assert np.square(with_exact_sum - exact).mean() > 2 * ours
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_lookup_gives_the_rows_that_were_asked_for(format):
+    packed = model_weights(format, 48, 96)
+    wanted, weights = np.array([47, 0, 17, 17]), reference.dequantize(packed)
+    np.testing.assert_array_equal(lookup(packed, wanted), weights[wanted])
+    np.testing.assert_array_equal(lookup(packed, torch.from_numpy(wanted)[::2]), weights[wanted[::2]])
+    assert lookup(packed, wanted[:0]).shape == (0, 96)
+    for wrong in (-1, 48):
+        with pytest.raises(ValueError, match="there are rows 0 to 47"):
+            lookup(packed, np.array([0, wrong]))
 
 
 @pytest.mark.parametrize("arithmetic", ARITHMETICS)

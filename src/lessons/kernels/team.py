@@ -170,7 +170,8 @@ def size() -> int:
     Numba's own pool deal one part to each thread. TBB deals as it likes, and an environment with a thread limit
     may have fewer threads than Numba was told; a team would then wait forever.
     """
-    return get_num_threads() if _all_arrive(get_num_threads()) else 1
+    threads = get_num_threads()
+    return threads if _all_arrive(threads) else 1
 
 
 @cache

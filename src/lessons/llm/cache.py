@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from lessons.errors import LessonError
 
@@ -22,8 +21,7 @@ class CacheFull(LessonError):
     """There is no room for the next tokens; nothing was changed."""
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(NamedTuple):
     """Where a sequence's keys and values lie, for code that reads and writes them by address.
 
     Attributes:

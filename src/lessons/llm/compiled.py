@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -18,7 +17,7 @@ from lessons.kernels.product import TILE
 from lessons.kernels.team import FLAG_BYTES
 from lessons.llm import step
 from lessons.llm.cache import KVCache, Layout
-from lessons.llm.linear import address, fast_for_many, max_rows, product
+from lessons.llm.linear import address, fast_for_many, max_rows, product, row
 
 if TYPE_CHECKING:
     from lessons.llm.model import Llama
@@ -60,6 +59,7 @@ class CompiledPass:
             (step.OUTPUT_NORM, address(model.output_norm)),
             (step.HEAD, address(model.embedding)),
             (step.TURNS, address(model.turns)),
+            (step.EMBED, row(model.embedding).address),
         ):
             self._sizes[at] = size
         self._products = lru_cache(self._find_products)
@@ -75,12 +75,12 @@ class CompiledPass:
         )
 
     def __call__(
-        self, x: torch.Tensor, caches: Sequence[KVCache], counts: Sequence[int], wanted: Sequence[int]
+        self, tokens: Sequence[int], caches: Sequence[KVCache], counts: Sequence[int], wanted: Sequence[int]
     ) -> torch.Tensor | None:
         """Run new tokens for which the caches have already been extended.
 
         Args:
-            x: float32 [rows, hidden], their embeddings, sequence after sequence.
+            tokens: the rows', sequence after sequence, each below the vocabulary's size.
             caches: one a sequence.
             counts: new tokens of each.
             wanted: rows whose logits are returned.
@@ -89,7 +89,7 @@ class CompiledPass:
             float32 [wanted, vocab], or None when it does not take so many rows or a cache has no known layout.
         """
         layouts = [layout for cache in caches if (layout := cache.layout()) is not None]
-        if (len(x) > self.max_rows and not self.takes_many) or len(layouts) < len(caches):
+        if (len(tokens) > self.max_rows and not self.takes_many) or len(layouts) < len(caches):
             return None
         before = [cache.length - count for cache, count in zip(caches, counts)]
         logits = torch.empty(len(wanted), self.config.vocab)
@@ -97,30 +97,27 @@ class CompiledPass:
             for part in parts(before, counts, wanted, self.max_rows):
                 chosen = [layouts[number] for number in part.sequences]
                 self._run_part(
-                    x[part.first : part.last],
-                    describe(chosen, part.lengths, part.counts, part.wanted),
+                    describe(tokens[part.first : part.last], chosen, part.lengths, part.counts, part.wanted),
                     logits[part.logits : part.logits + len(part.wanted)],
                 )
         return logits
 
-    def _run_part(
-        self, x: torch.Tensor, batch: tuple[np.ndarray, np.ndarray, np.ndarray], logits: torch.Tensor
-    ) -> None:
+    def _run_part(self, batch: tuple[np.ndarray, np.ndarray, np.ndarray], logits: torch.Tensor) -> None:
         """Run no more than ``max_rows`` rows and write their logits."""
         sequences, rows, tables = batch
         threads = team.size()
         if threads not in self._scratch:
             self._scratch[threads] = Scratch(self, threads)
         scratch = self._scratch[threads]
-        scratch.start(x, logits)
-        self._sizes[step.ROWS], self._sizes[step.SEQUENCES] = len(x), len(sequences)
+        scratch.start(logits)
+        self._sizes[step.ROWS], self._sizes[step.SEQUENCES] = len(rows), len(sequences)
         self._sizes[step.LOGIT_ROWS] = len(logits)
         arguments = np.zeros(step.ARGUMENTS, np.int64)
         arguments[step.THREADS] = threads
         for at, array in (
             (step.EPS, self._eps),
             (step.LAYERS, self._layers),
-            (step.PRODUCTS, self._products(len(x), max(1, len(logits)))),
+            (step.PRODUCTS, self._products(len(rows), max(1, len(logits)))),
             (step.SIZES, self._sizes),
             (step.SCRATCH, scratch.table),
             (step.BATCH, sequences),
@@ -152,11 +149,10 @@ class Scratch:
     def __init__(self, owner: CompiledPass, threads: int) -> None:
         c, n = owner.config, owner.max_rows
         attention, qkv = c.heads * c.head_dim, (c.heads + 2 * c.kv_heads) * c.head_dim
-        self.x = aligned((n, c.hidden), "f4")
         self.flags = aligned(threads * FLAG_BYTES, "u1")
         parts = step.part_count(c.context_length)
         shared = {
-            step.X: self.x,
+            step.X: aligned((n, c.hidden), "f4"),
             step.Q: aligned((n, attention), "f4"),
             step.PARTS: aligned((parts, n, attention), "f4", fill=None),
             step.STATS: aligned((parts, n, c.heads, 2), "f4", fill=None),
@@ -175,15 +171,13 @@ class Scratch:
             for at, array in {**shared, **own}.items():
                 self.table[me, at] = array.ctypes.data
 
-    def start(self, x: torch.Tensor, logits: torch.Tensor) -> None:
-        """Put the tokens' embeddings where the pass begins, and say where it ends."""
-        torch.from_numpy(self.x)[: len(x)] = x
+    def start(self, logits: torch.Tensor) -> None:
+        """Say where the pass ends."""
         self.flags.fill(0)
         self.table[:, step.LOGITS] = logits.data_ptr()
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """What one pass takes of a batch.
 
     Attributes:
@@ -213,6 +207,11 @@ def parts(before: Sequence[int], counts: Sequence[int], wanted: Sequence[int], m
         wanted: rows whose logits are wanted, in ascending order.
         most: rows in a pass.
     """
+    total = sum(counts)
+    if total <= most:  # a token, and most batches
+        lengths = tuple(old + new for old, new in zip(before, counts))
+        yield Part(0, total, tuple(range(len(counts))), lengths, tuple(counts), tuple(wanted), 0)
+        return
     rows = [(number, place) for number, count in enumerate(counts) for place in range(count)]
     for first in range(0, len(rows), most):
         taken = rows[first : first + most]
@@ -230,18 +229,23 @@ def parts(before: Sequence[int], counts: Sequence[int], wanted: Sequence[int], m
 
 
 def describe(
-    layouts: Sequence[Layout], lengths: Sequence[int], counts: Sequence[int], wanted: Sequence[int]
+    tokens: Sequence[int],
+    layouts: Sequence[Layout],
+    lengths: Sequence[int],
+    counts: Sequence[int],
+    wanted: Sequence[int],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the tables of a batch for ``step``: its sequences, its rows, and all block tables.
 
     Args:
+        tokens: one a row.
         layouts: where each sequence's keys and values lie.
         lengths: tokens of each sequence, the new ones included.
         counts: new tokens of each.
         wanted: rows whose logits are wanted.
 
     Returns:
-        int64 [sequences, 10], int64 [rows, 4] and int32 [blocks].
+        int64 [sequences, 10], int64 [rows, 5] and int32 [blocks].
     """
     sequences: list[tuple[int, ...]] = []
     rows: list[tuple[int, ...]] = []
@@ -252,7 +256,9 @@ def describe(
         blocks += len(at.table)
         for position in range(length - count, length):
             block, inside = divmod(position, at.block_size)
-            rows.append((number, position, int(at.table[block]) * at.block_size + inside, -1))
+            rows.append(
+                (tokens[len(rows)], number, position, int(at.table[block]) * at.block_size + inside, -1)
+            )
     row_table = np.array(rows)
     row_table[list(wanted), step.LOGITS_AT] = range(len(wanted))
     tables = [at.table for at in layouts]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
 import torch
 
 from lessons.kernels import gemv, packed
@@ -73,15 +73,7 @@ def lookup(w: Weights, tokens: torch.Tensor) -> torch.Tensor:
     """
     if isinstance(w, torch.Tensor):
         return w[tokens].float()
-    from lessons.kernels.product import TILE
-
-    # What is stored together is expanded together: a tile of 16 rows, of which one is wanted.
-    if isinstance(w.packed.data, torch.Tensor):  # all at once, without a word to the CPU
-        tiles = replace(w.packed, data=w.packed.data[tokens // TILE], rows=TILE * len(tokens))
-        places = torch.arange(len(tokens), device=tokens.device)
-        return packed.expand(tiles).view(len(tokens), TILE, -1)[places, tokens % TILE]
-    rows = [packed.expand(w.packed, t // TILE, t // TILE + 1)[t % TILE] for t in tokens.tolist()]
-    return torch.from_numpy(np.stack(rows))
+    return packed.lookup(w.packed, tokens)
 
 
 def product(w: Weights, rows: int) -> Product:
@@ -93,6 +85,17 @@ def product(w: Weights, rows: int) -> Product:
     from lessons.kernels.gemv import cpu as gemv_cpu
 
     return gemv_cpu.product(rows, w.dtype == torch.bfloat16)
+
+
+def row(w: Weights) -> Any:
+    """Return the C function ``row(w, number, out, columns)`` that writes a row as float32, for compiled code."""
+    if isinstance(w, PackedMatrix):
+        from lessons.kernels.packed import cpu
+
+        return cpu.row(w.packed.format)
+    from lessons.kernels.gemv import cpu as gemv_cpu
+
+    return gemv_cpu.row(w.dtype == torch.bfloat16)
 
 
 def max_rows(w: Weights) -> int:

@@ -149,18 +149,20 @@ class Llama:
 
         Raises:
             CacheFull: when a sequence does not fit; all caches are then as they were.
+            ValueError: for a token that is not in the vocabulary (by the compiled pass; otherwise by torch's rules).
         """
         counts = [len(t) for t in tokens]
         starts = [cache.length for cache in caches]
+        numbers = self._checked(tokens) if self._compiled is not None else []
         _extend_all(caches, counts)
 
-        x = lookup(self.embedding, torch.cat(list(tokens)).to(self.device))
-        wanted = [end - 1 for end in accumulate(counts)] if last_only else list(range(len(x)))
+        wanted = [end - 1 for end in accumulate(counts)] if last_only else list(range(sum(counts)))
         if self._compiled is not None:
             # On the CPU, where it takes so many rows: the lines below, as one compiled program.
-            logits = self._compiled(x, caches, counts, wanted)
+            logits = self._compiled(numbers, caches, counts, wanted)
             if logits is not None:
                 return logits
+        x = lookup(self.embedding, torch.cat(list(tokens)).to(self.device))
         if len(starts) == 1:  # the common case, as a view
             turns = self.turns[starts[0] : starts[0] + counts[0]]
         else:
@@ -169,6 +171,14 @@ class Llama:
             x = x + self._attention(index, layer, x, turns, caches, counts)
             x = x + self._feed_forward(layer, x)
         return linear(self._norm(x[wanted], self.output_norm), self.embedding)
+
+    def _checked(self, tokens: Sequence[torch.Tensor]) -> list[int]:
+        """Return all tokens' numbers: compiled code looks up whatever it is given."""
+        numbers = [number for part in tokens for number in part.tolist()]
+        if min(numbers) < 0 or max(numbers) >= self.config.vocab:
+            wrong = next(number for number in numbers if not 0 <= number < self.config.vocab)
+            raise ValueError(f"no token {wrong}: the vocabulary's are 0 to {self.config.vocab - 1}")
+        return numbers
 
     def _attention(
         self,

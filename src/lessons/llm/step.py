@@ -4,6 +4,7 @@ The same arithmetic as ``model.py``, layer by layer. There each operation is a c
 than the small ones take; here threads are started once a pass, and meet five times a layer, where one needs what
 another wrote:
 
+    rows of the embedding |
     norm, Q K V product, rotation, keys and values into the cache | attention | O product, added to x |
     norm, gate and up products, SwiGLU | down product, added to x |
 
@@ -24,6 +25,7 @@ from lessons.kernels.attention import cpu as attention_cpu
 from lessons.kernels.jit import cfunc, njit
 from lessons.kernels.product import TILE
 from lessons.kernels.rms_norm.cpu import rms_norm
+from lessons.kernels.rotary import rotate
 from lessons.kernels.swiglu import LANES, swiglu
 from lessons.kernels.team import call4, call7, meet, share
 
@@ -38,7 +40,8 @@ PREPARE, SPAN = range(2)
 # The sizes: of the model, of the batch, and three addresses that are the same for all layers.
 HIDDEN, HEADS, KV_HEADS, FFN, VOCAB, ROWS, SEQUENCES, LOGIT_ROWS = range(8)
 OUTPUT_NORM, HEAD, TURNS = range(8, 11)
-SIZES_LENGTH = 11
+EMBED = 11  # the C function that writes a row of the embedding, which is the output head too
+SIZES_LENGTH = 12
 # Scratch: what all threads see, then what each has for itself.
 X, Q, PARTS, STATS, GATED, LOGITS, FLAGS = range(7)
 NORMED, PREPARED, OUT = range(7, 10)
@@ -47,8 +50,9 @@ SCRATCH_LENGTH = 10
 K, V, LAYER_BYTES, POOL_TOKENS, BLOCK_SIZE = range(5)
 LENGTH, COUNT, FIRST_ROW, TABLE, TABLE_END = range(5, 10)
 SEQUENCE_LENGTH = 10
-# A row: its sequence, the token's number there, its place in the pool, and its row of the logits or -1.
-SEQUENCE, POSITION, SLOT, LOGITS_AT = range(4)
+# A row: its token, its sequence, the token's place there and in the pool, and its row of the logits or -1.
+TOKEN, SEQUENCE, POSITION, SLOT, LOGITS_AT = range(5)
+ROW_LENGTH = 5
 # The argument of a pass: the number of threads, then an address and a length for each array.
 THREADS, EPS, LAYERS, PRODUCTS, SIZES, SCRATCH, BATCH, TOKENS, TABLES = 0, *range(1, 17, 2)
 ARGUMENTS = 17
@@ -67,17 +71,6 @@ def part_count(length):
     return max(1, length // PART)
 
 
-@njit(types.void(word, word, word, word), nogil=True, fastmath={"contract"})
-def turn(source, turns, target, pairs):
-    """Rotate ``pairs`` neighbouring pairs of float32 by (cos, sin) pairs; all three are addresses."""
-    x = carray(pointer(source), (pairs, 2))
-    t = carray(pointer(turns), (pairs, 2))
-    y = carray(pointer(target), (pairs, 2))
-    for i in range(pairs):
-        y[i, 0] = x[i, 0] * t[i, 0] - x[i, 1] * t[i, 1]
-        y[i, 1] = x[i, 0] * t[i, 1] + x[i, 1] * t[i, 0]
-
-
 @njit(types.void(word, word, word), nogil=True)
 def add(source, target, count):
     """Add ``count`` float32 at one address to those at another."""
@@ -93,7 +86,7 @@ def step(head_dim: int) -> Any:
     ``argument`` is the address of ``ARGUMENTS`` int64: the number of threads, then the address and the length of
     each array: eps, float64 [1]; layers [n, 6]; products [5, 2] for Q K V, O, gate and up, down and the output
     head; sizes; scratch [threads, 10], where what is shared has the same address in each row; sequences [n, 10];
-    tokens [rows, 4]; and all block tables one after another, int32. What is not named is int64.
+    tokens [rows, 5]; and all block tables one after another, int32. What is not named is int64.
     """
     attend_part = attention_cpu.partial(head_dim)
     head_bytes = head_dim * FLOAT
@@ -113,10 +106,10 @@ def step(head_dim: int) -> Any:
                 kv_bytes = sequence[POOL_TOKENS] * head_bytes
                 if head < sizes[HEADS]:
                     target = scratch[Q] + (r * sizes[HEADS] * head_dim + channel) * FLOAT
-                    turn(source, turns + inside, target, TILE // 2)
+                    rotate(source, turns + inside, target)
                 elif head < sizes[HEADS] + sizes[KV_HEADS]:
                     kv_head = head - sizes[HEADS]
-                    turn(source, turns + inside, sequence[K] + kv_head * kv_bytes + place, TILE // 2)
+                    rotate(source, turns + inside, sequence[K] + kv_head * kv_bytes + place)
                 else:
                     kv_head = head - sizes[HEADS] - sizes[KV_HEADS]
                     copy(source, sequence[V] + kv_head * kv_bytes + place, TILE)
@@ -190,6 +183,10 @@ def step(head_dim: int) -> Any:
         qkv_width = q_width + 2 * sizes[KV_HEADS] * head_dim
         mine = scratch[me]
         flags, epoch = mine[FLAGS], 0
+        first, last = share(n, me, threads)
+        for r in range(first, last):
+            call4(sizes[EMBED], sizes[HEAD], rows[r, TOKEN], mine[X] + r * hidden * FLOAT, hidden)
+        epoch = meet(flags, me, threads, epoch)
         for i in range(len(layers)):
             layer = layers[i]
             rms_norm(mine[X], layer[ATTN_NORM], mine[NORMED], n, hidden, eps)
@@ -249,7 +246,7 @@ def step(head_dim: int) -> Any:
             carray(int64_pointer(a[SIZES]), (SIZES_LENGTH,)),
             carray(int64_pointer(a[SCRATCH]), (a[THREADS], SCRATCH_LENGTH)),
             carray(int64_pointer(a[BATCH]), (a[BATCH + 1], SEQUENCE_LENGTH)),
-            carray(int64_pointer(a[TOKENS]), (a[TOKENS + 1], LOGITS_AT + 1)),
+            carray(int64_pointer(a[TOKENS]), (a[TOKENS + 1], ROW_LENGTH)),
             carray(int32_pointer(a[TABLES]), (a[TABLES + 1],)),
         )
 

@@ -147,6 +147,37 @@ def product(rows: int, bfloat16: bool) -> Product:
     return Product(prepare, tiles, lambda inputs: 4 * rows * inputs)
 
 
+def _widen(bfloat16: bool):
+    """Build the intrinsic ``widen(source, target)``: one vector of weights as float32."""
+
+    @intrinsic
+    def run(typing, source, target):
+        def codegen(context, builder, signature, args):
+            value = _load_weight(builder, args[0], simd.vector_bytes() // 4, bfloat16)
+            simd.store(builder, value, args[1], 4)
+            return context.get_dummy_value()
+
+        return types.void(word, word), codegen
+
+    return run
+
+
+@cache
+def row(bfloat16: bool) -> Any:
+    """Return the C function ``row(w, number, out, columns)``, which writes one row as float32.
+
+    ``columns`` must be a multiple of the vector's lanes.
+    """
+    widen, lanes, size = _widen(bfloat16), simd.vector_bytes() // 4, 2 if bfloat16 else 4
+
+    @cfunc(types.void(word, word, word, word))
+    def run(w, number, out, columns):
+        for i in range(0, columns, lanes):
+            widen(w + (number * columns + i) * size, out + i * 4)
+
+    return run
+
+
 def linear(x: Any, w: Any, out: Any, threads: int | None) -> None:
     """Write x wᵀ into ``out``; see ``lessons.kernels.gemv``."""
     rows, inputs = x.shape

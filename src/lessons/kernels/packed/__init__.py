@@ -12,11 +12,13 @@ Compiled code that does many products in one call builds on these, all over int6
   for 16 outputs, inlined where it is called.
 - ``float32.prepare`` and ``int8.prepare(format)``: ``prepare(x, prepared, rows, inputs)``, and
   ``prepared_bytes(rows, inputs)`` of both modules for the room it wants.
-- ``dequantize.span(format)``: ``span(weights, out, first, last, columns)``, tiles to float32 rows.
+- ``dequantize.span(format)``: ``span(weights, out, first, last, columns)``, tiles to float32 rows; and
+  ``dequantize.row(format)``: ``row(weights, number, out, columns)``, a single one.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +26,17 @@ import numpy as np
 from lessons.kernels.packed.layout import Packed, pack, side_by_side
 from lessons.kernels.product import TILE
 
-__all__ = ["MAX_ROWS", "Packed", "expand", "linear", "multiplies_bytes", "pack", "side_by_side", "unpack"]
+__all__ = [
+    "MAX_ROWS",
+    "Packed",
+    "expand",
+    "linear",
+    "lookup",
+    "multiplies_bytes",
+    "pack",
+    "side_by_side",
+    "unpack",
+]
 
 MAX_ROWS = 16
 
@@ -124,6 +136,37 @@ def expand(
 
         cuda.expand(packed, out, first, last)
     return out
+
+
+def lookup(packed: Packed, numbers: Any) -> Any:
+    """Return single rows as float32 [numbers, columns]: what an embedding does.
+
+    Args:
+        packed: the weights.
+        numbers: int64 [n], a tensor on the weights' device, or for weights in the CPU's memory a NumPy array.
+
+    Returns:
+        An array or tensor as ``numbers`` is.
+
+    Raises:
+        ValueError: when a row does not exist. (On a GPU that is not looked at: it would have to be waited for.)
+    """
+    if isinstance(packed.data, np.ndarray):
+        from lessons.kernels.packed import cpu
+
+        wanted = np.ascontiguousarray(numbers)
+        if wanted.size and not 0 <= wanted.min() <= wanted.max() < packed.rows:
+            raise ValueError(f"there are rows 0 to {packed.rows - 1}; cannot look up {wanted.tolist()}")
+        shape = (len(wanted), packed.columns)
+        out = np.empty(shape, np.float32) if isinstance(numbers, np.ndarray) else _new_tensor(shape, "cpu")
+        cpu.lookup(packed, wanted, out)
+        return out
+    import torch
+
+    # What is stored together is expanded together: a tile of 16 rows, of which one is wanted.
+    tiles = replace(packed, data=packed.data[numbers // TILE], rows=TILE * len(numbers))
+    places = torch.arange(len(numbers), device=numbers.device)
+    return expand(tiles).view(len(numbers), TILE, -1)[places, numbers % TILE]
 
 
 def unpack(packed: Packed) -> Any:

@@ -121,5 +121,34 @@ def expand(packed: Packed, out: Any, first: int, last: int, threads: int | None)
         run(packed.address, _address(out), first, last, packed.columns, threads)
 
 
+@cache
+def row(format: str) -> Any:
+    """Return the C function ``row(w, number, out, columns)``, which writes one row as float32."""
+    expand_row = dequantize.row(format)
+
+    @cfunc(types.void(word, word, word, word))
+    def run(w, number, out, columns):
+        expand_row(w, number, out, columns)
+
+    return run
+
+
+@cache
+def _rows(format: str) -> Callable:
+    expand_row = dequantize.row(format)
+
+    @njit(types.void(word, types.int64[::1], word, word), nogil=True)
+    def run(w, numbers, out, columns):
+        for i in range(len(numbers)):
+            expand_row(w, numbers[i], out + i * columns * 4, columns)
+
+    return run
+
+
+def lookup(packed: Packed, numbers: np.ndarray, out: Any) -> None:
+    """Write the rows that int64 ``numbers`` name into ``out``; see ``lessons.kernels.packed``."""
+    _rows(packed.format)(packed.address, numbers, _address(out), packed.columns)
+
+
 def _address(array: Any) -> int:
     return array.ctypes.data if isinstance(array, np.ndarray) else array.data_ptr()

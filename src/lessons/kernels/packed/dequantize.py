@@ -94,3 +94,19 @@ def span(format: str):
                     expand_block(place + 4 * row, place + scales_at + 2 * row, target)
 
     return run
+
+
+@cache
+def row(format: str):
+    """Return the compiled ``row(weights, number, out, columns)`` over addresses: one row as float32."""
+    kind = find(format)
+    expand_block, block_bytes, scales_at = _expand_block(kind), kind.block_bytes, kind.scales_at
+
+    @njit(types.void(word, word, word, word), nogil=True)
+    def run(weights, number, out, columns):
+        blocks, inside = columns // BLOCK, number % TILE
+        for block in range(blocks):
+            place = weights + (number // TILE * blocks + block) * block_bytes
+            expand_block(place + 4 * inside, place + scales_at + 2 * inside, out + block * BLOCK * 4)
+
+    return run
