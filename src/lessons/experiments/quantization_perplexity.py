@@ -34,8 +34,9 @@ class Perplexity(Experiment):
         noise = {name: FORMATS[name].noise(self.block) for name in self.formats}
         return Outcome(Quantity(noise["INT3"] / noise["Q4_0"], "1"), {"noise": noise})
 
-    @one_thread()
     def run(self, progress: Progress = SILENT) -> Outcome:
+        from concurrent.futures import ThreadPoolExecutor
+
         from lessons.llm.gguf import GGUF
         from lessons.llm.load import LLM, find_model, load
         from lessons.llm.model import Llama
@@ -45,19 +46,24 @@ class Perplexity(Experiment):
         llm = load()
         config, tokenizer = llm.config, llm.tokenizer
         texts = windows(tokenizer, self.texts, self.length)
-        base = score(llm, texts)
+        with one_thread():
+            base = score(llm, texts)
         del llm  # half a gigabyte
         data: dict[str, Any] = {"base": base.perplexity, "tokens": len(base.nats), "added": {}}
         file = GGUF.open(find_model())
-        for name in self.formats:
+
+        def added(name: str) -> Any:
             progress(name)
-            through = partial(_rounded, FORMATS[name], block=self.block)
-            model = Llama(file, through=through)
-            data["added"][name] = score(LLM(config, tokenizer, model), texts).added(base).to_json()
-            del model
-        progress(PACKED)
-        packed = score(load("packed", activations="int8"), texts, chunk=16)
-        data["added"][PACKED] = packed.added(base).to_json()
+            with one_thread():
+                if name == PACKED:
+                    return score(load("packed", activations="int8"), texts, chunk=16).added(base).to_json()
+                model = Llama(file, through=partial(_rounded, FORMATS[name], block=self.block))
+                return score(LLM(config, tokenizer, model), texts).added(base).to_json()
+
+        # Two at a time, each on a core of its own: they wait for nothing, and a model takes half a gigabyte.
+        names = (*self.formats, PACKED)
+        with ThreadPoolExecutor(2) as pool:
+            data["added"] = dict(zip(names, pool.map(added, names)))
         three, four = (Quantity.from_json(data["added"][name]) for name in ("INT3", "Q4_0"))
         return Outcome(three.ratio(four), data)
 
