@@ -145,6 +145,7 @@ def step(head_dim: int) -> Any:
         """Add the parts of each row and head, each weighted by exp(its largest score - the largest of all)."""
         n, heads = sizes[ROWS], sizes[HEADS]
         out = carray(pointer(scratch[NORMED]), (n, heads, head_dim))
+        weights = np.empty(part_count(sequences[:, LENGTH].max()), np.float32)
         for r in range(n):
             parts = part_count(sequences[rows[r, SEQUENCE], LENGTH])
             sums = carray(pointer(scratch[PARTS]), (parts, n, heads, head_dim))
@@ -155,12 +156,15 @@ def step(head_dim: int) -> Any:
                     largest = max(largest, stats[part, r, head, 0])
                 total = np.float32(0)
                 for part in range(parts):
-                    total += np.exp(stats[part, r, head, 0] - largest) * stats[part, r, head, 1]
-                for part in range(parts):
-                    weight = np.exp(stats[part, r, head, 0] - largest) / total
+                    weights[part] = np.exp(stats[part, r, head, 0] - largest)
+                    total += weights[part] * stats[part, r, head, 1]
+                first = weights[0] / total
+                for i in range(head_dim):
+                    out[r, head, i] = first * sums[0, r, head, i]
+                for part in range(1, parts):
+                    weight = weights[part] / total
                     for i in range(head_dim):
-                        before = out[r, head, i] if part else np.float32(0)
-                        out[r, head, i] = before + weight * sums[part, r, head, i]
+                        out[r, head, i] += weight * sums[part, r, head, i]
 
     @njit(types.void(vector, vector, word, word, word, word, word, word, word), nogil=True)
     def product(functions, scratch, x, w, rows, inputs, first, last, outputs):

@@ -75,8 +75,8 @@ def partial(dim: int) -> Callable:
         Dao et al. 2023, Flash-Decoding: parts of the tokens, merged by their largest scores and sums.
     """
     scale, softmax = tiles.scale(dim), tiles.softmax
-    score1, score2, score3, score4 = (tiles.scores(dim, rows) for rows in (1, 2, 3, 4))
-    value1, value2, value3, value4 = (tiles.values(dim, rows) for rows in (1, 2, 3, 4))
+    score1, score2, score3, score4, score5 = (tiles.scores(dim, rows) for rows in range(1, 6))
+    value1, value2, value3, value4, value5 = (tiles.values(dim, rows) for rows in range(1, 6))
     lanes, max_rows = tiles.lanes(), tiles.max_rows()
     row_bytes = dim * tiles.FLOAT
     shrink = dim**-0.5
@@ -89,8 +89,10 @@ def partial(dim: int) -> Callable:
             score2(q, k, count, out, stride, ahead, lines)
         elif rows == 3:
             score3(q, k, count, out, stride, ahead, lines)
-        else:
+        elif rows == 4:
             score4(q, k, count, out, stride, ahead, lines)
+        else:
+            score5(q, k, count, out, stride, ahead, lines)
 
     @njit(types.void(*[types.int64] * 8), nogil=True)
     def values(rows, p, stride, v, count, out, ahead, lines):
@@ -100,8 +102,10 @@ def partial(dim: int) -> Callable:
             value2(p, stride, v, count, out, ahead, lines)
         elif rows == 3:
             value3(p, stride, v, count, out, ahead, lines)
-        else:
+        elif rows == 4:
             value4(p, stride, v, count, out, ahead, lines)
+        else:
+            value5(p, stride, v, count, out, ahead, lines)
 
     @njit(types.void(*[types.int64] * 5, types.int32[::1], *[types.int64] * 9), nogil=True)
     def attend_part(

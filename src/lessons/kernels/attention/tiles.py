@@ -29,7 +29,7 @@ def lanes() -> int:
 
 def max_rows() -> int:
     """Return the query rows of one tile: rows times TOKENS sums must fit in the registers (32 or 16)."""
-    return 4 if simd.vector_bytes() == 64 else 3
+    return 5 if simd.vector_bytes() == 64 else 3
 
 
 def _vector():
@@ -123,7 +123,7 @@ def values(dim: int, rows: int):
     vectors = dim // lanes()
     # A strip is so many columns that all its sums stay in registers; a power of two divides any head dimension
     # that this kernel takes.
-    budget = 16 if simd.vector_bytes() == 64 else 12
+    budget = 20 if simd.vector_bytes() == 64 else 12
     strip = min(vectors, 1 << (budget // rows).bit_length() - 1)
     while vectors % strip:
         strip //= 2
