@@ -43,19 +43,6 @@ def fits(table, needed, num_blocks):
     return inside
 
 
-@njit(types.UniTuple(types.int64, 2)(*[types.int64] * 4), nogil=True)
-def share(ahead, size, part, parts):
-    """Return which of the ``size`` bytes that lie ahead a part is to fetch: from where, and how many cache lines.
-
-    All parts take turns at the same keys. Each fetches its share of the next, for memory delivers a line at a time.
-    """
-    if ahead == 0:
-        return 0, 0
-    lines = -(-size // CACHE_LINE)
-    first = lines * part // parts
-    return ahead + first * CACHE_LINE, lines * (part + 1) // parts - first
-
-
 @njit(types.void(*[types.float32[:, ::1]] * 3), nogil=True)
 def keep(a, b, c):
     """Use three arrays once more. Numba frees an array after its last use, and the use of its address is none."""
@@ -79,6 +66,8 @@ def partial(dim: int) -> Callable:
     value1, value2, value3, value4, value5 = (tiles.values(dim, rows) for rows in range(1, 6))
     lanes, max_rows = tiles.lanes(), tiles.max_rows()
     row_bytes = dim * tiles.FLOAT
+    lines_of_value = -(-row_bytes // CACHE_LINE)
+    lines_of_keys = -(-tiles.TOKENS * row_bytes // CACHE_LINE)
     shrink = dim**-0.5
 
     @njit(types.void(*[types.int64] * 8), nogil=True)
@@ -111,9 +100,12 @@ def partial(dim: int) -> Callable:
     def attend_part(
         q, k, v, out, stats, table, m, heads, kv_heads, length, block_size, pool_tokens, head, begin, end
     ):
+        # Row by row: the query heads of this K/V head, token after token. They are done in parts that a tile takes,
+        # the first ones larger by a row if need be. (Few divisions: each takes as long as a vector's exponential.)
         group = heads // kv_heads
         rows = m * group
         parts = -(-rows // max_rows)
+        least, larger = rows // parts, rows % parts
         stride = -(-(end - begin) // lanes) * lanes
         queries = np.empty((rows, dim), np.float32)
         weights = np.empty((rows, stride), np.float32)
@@ -122,11 +114,16 @@ def partial(dim: int) -> Callable:
         q_at, p_at, o_at = queries.ctypes.data, weights.ctypes.data, mixed.ctypes.data
         p_bytes = stride * 4
         base = head * pool_tokens * row_bytes
-        for row in range(rows):
-            place = ((row // group) * heads + head * group + row % group) * row_bytes
-            scale(q + place, q_at + row * row_bytes, shrink)
+        first_head = head * group * row_bytes
+        for token in range(m):
+            place = q + token * heads * row_bytes + first_head
+            for row in range(token * group, (token + 1) * group):
+                scale(place, q_at + row * row_bytes, shrink)
+                place += row_bytes
 
-        # While one stretch is read the next is fetched; after the last keys come the first values.
+        # While one stretch is read the next is fetched; after the last keys come the first values. All parts take
+        # turns at the same stretch, and each fetches its share: memory delivers a line at a time.
+        key_lines, value_lines = -(-lines_of_keys // parts), -(-lines_of_value // parts)
         position = begin
         first, count = stretch(table, position, end, block_size)
         first_values = v + base + first * row_bytes
@@ -140,18 +137,21 @@ def partial(dim: int) -> Callable:
                 following = k + base + first * row_bytes
             row = 0
             for part in range(parts):
-                n = -(-(rows - row) // (parts - part))
-                ahead, lines = share(following - keys, tiles.TOKENS * row_bytes, part, parts)
+                n = least + (part < larger)
+                before = part * key_lines
+                ahead = following - keys + before * CACHE_LINE
+                lines = max(0, min(key_lines, lines_of_keys - before))
                 scores(n, q_at + row * row_bytes, keys, now, target + row * p_bytes, p_bytes, ahead, lines)
                 row += n
             keys = following
 
-        for row in range(rows):
-            seen = min(end, length - m + row // group + 1) - begin
-            weights[row, seen:] = -np.inf  # the tokens after this row's own
-            largest, total = softmax(p_at + row * p_bytes, stride)
-            summary[row // group, head * group + row % group, 0] = largest
-            summary[row // group, head * group + row % group, 1] = total
+        for token in range(m):
+            seen = min(end, length - m + token + 1) - begin  # the tokens up to this one
+            for inside in range(group):
+                row = token * group + inside
+                largest, total = softmax(p_at + row * p_bytes, seen, stride)
+                summary[token, head * group + inside, 0] = largest
+                summary[token, head * group + inside, 1] = total
 
         position = begin
         first, count = stretch(table, position, end, block_size)
@@ -159,21 +159,25 @@ def partial(dim: int) -> Callable:
         while position < end:
             source = p_at + (position - begin) * 4
             position += count
-            now, following = count, column
+            now, following, fetched = count, column, 0
             if position < end:
                 first, count = stretch(table, position, end, block_size)
-                following = v + base + first * row_bytes
+                following, fetched = v + base + first * row_bytes, value_lines
             row = 0
             for part in range(parts):
-                n = -(-(rows - row) // (parts - part))
-                ahead, lines = share(following - column, row_bytes, part, parts)
+                n = least + (part < larger)
+                before = part * value_lines
+                ahead = following - column + before * CACHE_LINE
+                lines = max(0, min(fetched, lines_of_value - before))
                 values(n, source + row * p_bytes, p_bytes, column, now, o_at + row * row_bytes, ahead, lines)
                 row += n
             column = following
 
-        for row in range(rows):
-            place = ((row // group) * heads + head * group + row % group) * row_bytes
-            scale(o_at + row * row_bytes, out + place, 1.0)
+        for token in range(m):
+            place = out + token * heads * row_bytes + first_head
+            for row in range(token * group, (token + 1) * group):
+                scale(o_at + row * row_bytes, place, 1.0)
+                place += row_bytes
         keep(queries, weights, mixed)
 
     return attend_part

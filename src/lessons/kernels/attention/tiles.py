@@ -167,34 +167,53 @@ def values(dim: int, rows: int):
 
 
 @intrinsic
-def softmax(typing, row, count):
+def softmax(typing, row, seen, count):
     """Replace ``count`` scores by exp(score - largest) in place; return the largest, and their sum, as float64.
 
-    ``count`` is a multiple of ``lanes()``. What must not count is -inf, and becomes 0.
+    Only the first ``seen`` count, one at least; the others become 0. ``count`` is a multiple of ``lanes()``.
     """
 
     def codegen(context, builder, signature, args):
-        row, count = args
-        end = builder.mul(count, simd.i64(FLOAT))
-        step = simd.i64(simd.vector_bytes())
-        largest = cgutils.alloca_once_value(builder, simd.constant(_vector(), -math.inf))
-        with cgutils.for_range_slice(builder, simd.i64(0), end, step, inc=True) as (i, _):
-            x, best = _load(builder, builder.add(row, i), 0), builder.load(largest)
+        row, seen, count = args
+        kind, none = _vector(), simd.constant(_vector(), -math.inf)
+        whole = builder.and_(seen, simd.i64(-lanes()))
+        places = ir.Constant(simd.vector(simd.i64, lanes()), list(range(lanes())))
+
+        def each(body):
+            """Build ``body(address, scores)`` for all vectors. Those at the end are -inf from ``seen`` on."""
+            ranges = (simd.i64(0), whole), (whole, count)
+            for masked, (first, last) in enumerate(ranges):
+                with cgutils.for_range_slice(builder, first, last, simd.i64(lanes()), inc=True) as (i, _):
+                    address = _at(builder, row, i, FLOAT)
+                    x = _load(builder, address, 0)
+                    if masked:
+                        left = simd.splat(builder, builder.sub(seen, i), lanes())
+                        x = builder.select(builder.icmp_signed("<", places, left), x, none)
+                    body(address, x)
+
+        largest = cgutils.alloca_once_value(builder, none)
+
+        def compare(address, x):
+            best = builder.load(largest)
             builder.store(builder.select(builder.fcmp_ordered(">", x, best), x, best), largest)
+
+        each(compare)
         top = _largest_lane(builder, builder.load(largest))
         tops = simd.splat(builder, top, lanes())
-        total = cgutils.alloca_once_value(builder, simd.constant(_vector(), 0.0))
-        with cgutils.for_range_slice(builder, simd.i64(0), end, step, inc=True) as (i, _):
-            address = builder.add(row, i)
-            weight = exp(builder, builder.fsub(_load(builder, address, 0), tops))
+        total = cgutils.alloca_once_value(builder, simd.constant(kind, 0.0))
+
+        def weigh(address, x):
+            weight = exp(builder, builder.fsub(x, tops))
             simd.store(builder, weight, address, FLOAT)
             builder.store(builder.fadd(builder.load(total), weight), total)
+
+        each(weigh)
         sum_ = simd.reduce_add(builder, builder.load(total))
         return context.make_tuple(
             builder, signature.return_type, [builder.fpext(x, simd.f64) for x in (top, sum_)]
         )
 
-    return types.UniTuple(types.float64, 2)(types.int64, types.int64), codegen
+    return types.UniTuple(types.float64, 2)(*[types.int64] * 3), codegen
 
 
 def _prefetch(builder, base, ahead, lines):

@@ -35,6 +35,7 @@ MOST = 127
 WORDS = BLOCK // 4  # words of four activations in a block
 RECORD = BLOCK + 4 + 4  # bytes of a row's block: int8 codes, step, correction
 _ROUND = 1.5 * 2**23  # added to a float below 2^22 it rounds it, and leaves the whole number in the low bits
+_ROUND_BITS = 0x4B400000  # the same float as a whole number
 _LEAST = 1e-36  # 127 over less is no float32
 
 word = types.int64
@@ -119,9 +120,9 @@ def _quantise_block(offset: int, unit: float):
             scaled = builder.fmul(values, simd.splat(builder, inverse, BLOCK))
             rounded = builder.bitcast(builder.fadd(scaled, simd.constant(floats, _ROUND)), ints)
             quantised = builder.trunc(rounded, simd.vector(simd.i8, BLOCK))
-            total = simd.call(
-                builder, f"llvm.vector.reduce.add.v{BLOCK}i32", simd.i32, builder.sext(quantised, ints)
-            )
+            # Each of ``rounded`` is a whole number more than the bits of _ROUND.
+            total = simd.call(builder, f"llvm.vector.reduce.add.v{BLOCK}i32", simd.i32, rounded)
+            total = builder.sub(total, simd.i32(BLOCK * _ROUND_BITS % 2**32))
             vectors.scatter(builder, builder.bitcast(quantised, simd.vector(simd.i32, WORDS)), target, stride)
             vectors.put(builder, builder.fmul(step, simd.f32(unit)), step_at)
             if offset:
