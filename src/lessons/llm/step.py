@@ -30,7 +30,7 @@ from lessons.kernels.swiglu import LANES, swiglu
 from lessons.kernels.team import call4, call7, meet, share
 
 FLOAT = 4  # bytes
-PART = 128  # tokens, at least, that a thread attends to at once
+PART = 256  # tokens that a thread attends to at once, or half as many or half as many more
 
 # Compiled code takes arrays of int64, sizes and addresses alike. These are the names of their columns.
 # A layer: addresses of its weights.
@@ -65,10 +65,11 @@ vector, table = types.int64[::1], types.int64[:, ::1]
 def part_count(length):
     """Return into how many parts the tokens of a sequence are cut for attention.
 
-    By its length only, not by the number of threads: the sums then come out the same on any machine. A part has
-    more tokens than a pass has rows, so that each row sees some token of the last part.
+    By its length only, not by the number of threads: the sums then come out the same on any machine. An even number,
+    for most machines have an even number of cores. A part has more tokens than a pass has rows, so that each row
+    sees some token of the last part.
     """
-    return max(1, length // PART)
+    return max(1, (length + PART) // (2 * PART) * 2)
 
 
 @njit(types.void(word, word, word), nogil=True)
