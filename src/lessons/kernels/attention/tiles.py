@@ -16,7 +16,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from lessons.kernels import simd
-from lessons.kernels.simd_exp import exp
+from lessons.kernels.simd_exp import exp2
 
 TOKENS = 4  # keys scored together: four sums are added across their lanes for the price of one and a half
 FLOAT = 4  # bytes
@@ -168,7 +168,7 @@ def values(dim: int, rows: int):
 
 @intrinsic
 def softmax(typing, row, seen, count):
-    """Replace ``count`` scores by exp(score - largest) in place; return the largest, and their sum, as float64.
+    """Replace ``count`` scores by 2^(score - largest) in place; return the largest, and their sum, as float64.
 
     Only the first ``seen`` count, one at least; the others become 0. ``count`` is a multiple of ``lanes()``.
     """
@@ -203,7 +203,7 @@ def softmax(typing, row, seen, count):
         total = cgutils.alloca_once_value(builder, simd.constant(kind, 0.0))
 
         def weigh(address, x):
-            weight = exp(builder, builder.fsub(x, tops))
+            weight = exp2(builder, builder.fsub(x, tops))
             simd.store(builder, weight, address, FLOAT)
             builder.store(builder.fadd(builder.load(total), weight), total)
 
