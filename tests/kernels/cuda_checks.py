@@ -148,6 +148,8 @@ CHECKS = [
 ]
 
 if __name__ == "__main__":
+    # Each simulated thread is a thread of the system: two blocks show all that eight do.
+    fma.BLOCKS_PER_PROCESSOR = stream.BLOCKS_PER_PROCESSOR = 2
     for check in CHECKS:
         check("cpu")
         print(check.__name__)
