@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from lessons.kernels.jit import njit
-from lessons.kernels.rotary import LANES, rotate
+from lessons.kernels.product import TILE
+from lessons.kernels.rotary import rotate
 
 
 @njit("void(int64, int64, int64)")
@@ -13,8 +14,8 @@ def run(source, turns, target):
 @pytest.mark.parametrize("in_place", [False, True])
 def test_it_is_the_product_of_complex_numbers(in_place):
     random = np.random.default_rng(1)
-    x = random.standard_normal(LANES).astype("float32").view("complex64")
-    angles = random.uniform(-8, 8, LANES // 2)
+    x = random.standard_normal(TILE).astype("float32").view("complex64")
+    angles = random.uniform(-8, 8, TILE // 2)
     turns = np.exp(1j * angles).astype("complex64")
     expected = x.astype("complex128") * turns.astype("complex128")
     out = x if in_place else np.full_like(x, np.nan)

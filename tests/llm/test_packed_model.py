@@ -51,8 +51,9 @@ def test_matrices_of_two_formats_are_not_packed_as_one(file):
         packed_matrix(file, ["blk.0.attn_q", "token_embd"], "float32")
 
 
-def test_rows_of_the_embedding_are_checked_before_anything_is_written(file):
-    model = Llama(file, arithmetic="float32")
+@pytest.mark.parametrize("compiled", [True, False])
+def test_rows_of_the_embedding_are_checked_before_anything_is_written(file, compiled):
+    model = Llama(file, arithmetic="float32", compiled=compiled)
     cache = ContiguousCache(model.config, 8)
     for wrong in (-1, model.config.vocab):
         with pytest.raises(ValueError, match=f"no token {wrong}: the vocabulary's are 0 to 49151"):

@@ -9,7 +9,7 @@ import numpy as np
 
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
 from lessons.experiments.quantization_formats import FORMATS, Format
-from lessons.experiments.threads import one_thread
+from lessons.experiments.threads import one_thread, set_one_thread
 from lessons.passport import Passport
 from lessons.units import Quantity
 
@@ -34,6 +34,7 @@ class Perplexity(Experiment):
         noise = {name: FORMATS[name].noise(self.block) for name in self.formats}
         return Outcome(Quantity(noise["INT3"] / noise["Q4_0"], "1"), {"noise": noise})
 
+    @one_thread()
     def run(self, progress: Progress = SILENT) -> Outcome:
         from concurrent.futures import ThreadPoolExecutor
 
@@ -46,23 +47,21 @@ class Perplexity(Experiment):
         llm = load()
         config, tokenizer = llm.config, llm.tokenizer
         texts = windows(tokenizer, self.texts, self.length)
-        with one_thread():
-            base = score(llm, texts)
+        base = score(llm, texts)
         del llm  # half a gigabyte
         data: dict[str, Any] = {"base": base.perplexity, "tokens": len(base.nats), "added": {}}
         file = GGUF.open(find_model())
 
         def added(name: str) -> Any:
             progress(name)
-            with one_thread():
-                if name == PACKED:
-                    return score(load("packed", activations="int8"), texts, chunk=16).added(base).to_json()
-                model = Llama(file, through=partial(_rounded, FORMATS[name], block=self.block))
-                return score(LLM(config, tokenizer, model), texts).added(base).to_json()
+            if name == PACKED:
+                return score(load("packed", activations="int8"), texts, chunk=16).added(base).to_json()
+            model = Llama(file, through=partial(_rounded, FORMATS[name], block=self.block))
+            return score(LLM(config, tokenizer, model), texts).added(base).to_json()
 
         # Two at a time, each on a core of its own: they wait for nothing, and a model takes half a gigabyte.
         names = (*self.formats, PACKED)
-        with ThreadPoolExecutor(2) as pool:
+        with ThreadPoolExecutor(2, initializer=set_one_thread) as pool:
             data["added"] = dict(zip(names, pool.map(added, names)))
         three, four = (Quantity.from_json(data["added"][name]) for name in ("INT3", "Q4_0"))
         return Outcome(three.ratio(four), data)

@@ -6,19 +6,30 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
+def set_one_thread() -> None:
+    """Keep torch and Numba on one thread in the calling Python thread: for the workers of a pool."""
+    import numba
+    import torch
+
+    torch.set_num_threads(1)
+    numba.set_num_threads(1)
+
+
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Keep torch and Numba on one thread inside the block, and give both their number back after it.
 
     One core's roofline then speaks for both libraries. And nothing waits for a thread that did not get its core: a
     pool whose threads spin at a barrier takes many times as long on a machine where one core is busy.
+
+    For one Python thread at a time: torch's number for threads to come is the process's, and two that leave one
+    after the other would leave it wrong.
     """
     import numba
     import torch
 
     before = torch.get_num_threads(), numba.get_num_threads()
-    torch.set_num_threads(1)
-    numba.set_num_threads(1)
+    set_one_thread()
     try:
         yield
     finally:

@@ -129,7 +129,7 @@ class Llama:
             float32 [n, vocab], or [1, vocab]: row i foresees the token after ``tokens[i]``.
 
         Raises:
-            CacheFull: when the tokens do not fit; the cache is then as it was.
+            CacheFull, ValueError: as ``forward_batch``.
         """
         return self.forward_batch([tokens], [cache], last_only=last_only)
 
@@ -149,11 +149,12 @@ class Llama:
 
         Raises:
             CacheFull: when a sequence does not fit; all caches are then as they were.
-            ValueError: for a token that is not in the vocabulary (by the compiled pass; otherwise by torch's rules).
+            ValueError: for a token that is not in the vocabulary; all caches are then as they were. (On a GPU nobody
+                looks, for it would have to be waited for.)
         """
         counts = [len(t) for t in tokens]
         starts = [cache.length for cache in caches]
-        numbers = self._checked(tokens) if self._compiled is not None else []
+        numbers = self._checked(tokens) if self.device.type == "cpu" else []
         _extend_all(caches, counts)
 
         wanted = [end - 1 for end in accumulate(counts)] if last_only else list(range(sum(counts)))
@@ -173,7 +174,7 @@ class Llama:
         return linear(self._norm(x[wanted], self.output_norm), self.embedding)
 
     def _checked(self, tokens: Sequence[torch.Tensor]) -> list[int]:
-        """Return all tokens' numbers: compiled code looks up whatever it is given."""
+        """Return all tokens' numbers. Compiled code would look up whatever it is given."""
         numbers = [number for part in tokens for number in part.tolist()]
         if min(numbers) < 0 or max(numbers) >= self.config.vocab:
             wrong = next(number for number in numbers if not 0 <= number < self.config.vocab)

@@ -1,8 +1,8 @@
 """One pass of the network over a few new tokens, compiled as a single program that threads run together.
 
 The same arithmetic as ``model.py``, layer by layer. There each operation is a call from Python, which costs more
-than the small ones take; here threads are started once a pass, and meet five times a layer, where one needs what
-another wrote:
+than the small ones take; here threads are started once a pass, and meet at first and five times a layer, where one
+needs what another wrote:
 
     rows of the embedding |
     norm, Q K V product, rotation, keys and values into the cache | attention | O product, added to x |

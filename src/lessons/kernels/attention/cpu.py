@@ -101,12 +101,12 @@ def partial(dim: int) -> Callable:
     def attend_part(
         q, k, v, out, stats, table, m, heads, kv_heads, length, block_size, pool_tokens, head, begin, end
     ):
-        # Row by row: the query heads of this K/V head, token after token. They are done in parts that a tile takes,
-        # the first ones larger by a row if need be. (Few divisions: each takes as long as a vector's exponential.)
+        # Row by row: the query heads of this K/V head, token after token. They are done tile by tile,
+        # the first tiles larger by a row if need be. (Few divisions: each takes as long as a vector's exponential.)
         group = heads // kv_heads
         rows = m * group
-        parts = -(-rows // max_rows)
-        least, larger = rows // parts, rows % parts
+        row_tiles = -(-rows // max_rows)
+        least, larger = rows // row_tiles, rows % row_tiles
         stride = -(-(end - begin) // lanes) * lanes
         # Queries, sums and weights, from a cache line's beginning: a vector across two lines costs two accesses.
         scratch = np.empty(rows * (2 * dim + stride) + CACHE_LINE // tiles.FLOAT, np.float32)
@@ -124,9 +124,9 @@ def partial(dim: int) -> Callable:
                 scale(place, q_at + row * row_bytes, shrink)
                 place += row_bytes
 
-        # While one stretch is read the next is fetched; after the last keys come the first values. All parts take
+        # While one stretch is read the next is fetched; after the last keys come the first values. All tiles take
         # turns at the same stretch, and each fetches its share: memory delivers a line at a time.
-        key_lines, value_lines = -(-lines_of_keys // parts), -(-lines_of_value // parts)
+        key_lines, value_lines = -(-lines_of_keys // row_tiles), -(-lines_of_value // row_tiles)
         position = begin
         first, count = stretch(table, position, end, block_size)
         first_values = v + base + first * row_bytes
@@ -139,9 +139,9 @@ def partial(dim: int) -> Callable:
                 first, count = stretch(table, position, end, block_size)
                 following = k + base + first * row_bytes
             row = 0
-            for part in range(parts):
-                n = least + (part < larger)
-                before = part * key_lines
+            for tile in range(row_tiles):
+                n = least + (tile < larger)
+                before = tile * key_lines
                 ahead = following - keys + before * CACHE_LINE
                 lines = max(0, min(key_lines, lines_of_keys - before))
                 scores(n, q_at + row * row_bytes, keys, now, target + row * p_bytes, p_bytes, ahead, lines)
@@ -167,9 +167,9 @@ def partial(dim: int) -> Callable:
                 first, count = stretch(table, position, end, block_size)
                 following, fetched = v + base + first * row_bytes, value_lines
             row = 0
-            for part in range(parts):
-                n = least + (part < larger)
-                before = part * value_lines
+            for tile in range(row_tiles):
+                n = least + (tile < larger)
+                before = tile * value_lines
                 ahead = following - column + before * CACHE_LINE
                 lines = max(0, min(fetched, lines_of_value - before))
                 values(n, source + row * p_bytes, p_bytes, column, now, o_at + row * row_bytes, ahead, lines)
