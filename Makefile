@@ -16,7 +16,7 @@ book: model machine ## build the website, every chapter executed on this machine
 	$(BIN)/python tools/build_book.py
 
 test: model machine ## run the unit tests, every notebook, and the site in a browser
-	$(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=240 tests book
+	$(BIN)/python -m pytest -n 2 --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout=240 tests book
 
 lint: $(INSTALLED) ## check style, types, and that notebooks hold no outputs
 	$(BIN)/ruff check .

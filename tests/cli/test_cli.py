@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from lessons.cli import COMMANDS
+from lessons.cli import COMMANDS, main
 
 
 def lessons(*words: str, **kwargs) -> subprocess.CompletedProcess:
@@ -49,10 +49,16 @@ def test_generate_prints_json():
         ),
     ],
 )
-def test_bad_input_is_one_sentence_without_a_traceback(words, message):
-    done = lessons(*words)
+def test_bad_input_is_one_sentence(words, message, capsys):
+    assert main(words) == 2
+    out, errors = capsys.readouterr()
+    assert out == "" and message in errors and errors.count("\n") == 1
+
+
+def test_bad_input_ends_a_process_without_a_traceback():
+    done = lessons("generate", "x", "--weights", "int3")
     assert done.returncode == 2 and done.stdout == ""
-    assert message in done.stderr and done.stderr.count("\n") == 1
+    assert "weights is 'int3'" in done.stderr and done.stderr.count("\n") == 1
 
 
 def test_get_model_needs_nothing_when_the_model_is_there():

@@ -5,16 +5,14 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import IO
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tools"))
+sys.path[:0] = [str(ROOT / "tools"), str(Path(__file__).parent)]
 SITE = ROOT / "_build" / "html"
 SOURCES = ("book", "src", "tools", "_config.yml", "_toc.yml", "pyproject.toml", "constraints.txt")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -41,33 +39,15 @@ def is_stale():
     )
 
 
-BUILD = pytest.StashKey[tuple[subprocess.Popen, IO[str]]]()
-
-
-def pytest_collection_finish(session):
-    """Begin to build the site, where a test wants it and it is missing or old, while the other tests run."""
-    wanted = any("site" in getattr(item, "fixturenames", ()) for item in session.items)
-    if wanted and not session.config.option.collectonly and is_stale():
-        log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - it lives as long as the build
-        command = [sys.executable, "tools/build_book.py"]
-        build = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
-        session.config.stash[BUILD] = build, log
-
-
-def pytest_sessionfinish(session):
-    """End a build that nobody waited for."""
-    build, _ = session.config.stash.get(BUILD, (None, None))
-    if build is not None and build.poll() is None:
-        build.kill()
-
-
 @pytest.fixture(scope="session")
-def site(request):
-    """The folder of the site, when it is built."""
-    build, log = request.config.stash.get(BUILD, (None, None))
-    if build is not None and build.wait() != 0:
-        log.seek(0)
-        pytest.fail(log.read()[-8000:], pytrace=False)
+def site():
+    """The folder of the site, built if it is missing or old."""
+    if is_stale():
+        done = subprocess.run(
+            [sys.executable, "tools/build_book.py"], cwd=ROOT, capture_output=True, text=True
+        )
+        if done.returncode != 0:
+            pytest.fail((done.stdout + done.stderr)[-8000:], pytrace=False)
     return SITE
 
 

@@ -1,15 +1,19 @@
-"""The pages as files: their links, and what their cells show."""
+"""The site: every page as a file, and in a real browser, from a server and from the file system.
 
-import ast
+All of it is one file, because the tests run a file to a process and the site is to be built once.
+"""
+
 from urllib.parse import unquote, urlsplit
 
 import nbformat
 import pytest
+from browse import SET_THEME, problems_of
 from bs4 import BeautifulSoup
+from cells import should_show
 from project import ROOT, notebooks, pages
 
 EXECUTED = ROOT / "_build" / "executed" / "book"
-SHOWING = {"print", "study", "table", "render", "display"}
+EXTRA_PAGES = ["search", "genindex"]
 HIDDEN = {"remove-cell", "remove-output", "hide-cell"}
 
 
@@ -69,17 +73,51 @@ def test_no_cell_failed_and_none_is_silent(name, site):
             assert kinds & {"stream", "display_data", "execute_result"}, f"shows nothing: {cell.source}"
 
 
-def should_show(source):
-    """Say whether a reader expects something below this cell: it ends in a value, or in a call that shows one."""
-    if source.startswith("%%gpu"):
-        return True
-    try:
-        body = ast.parse(source).body
-    except SyntaxError:  # a cell with another magic
-        return False
-    if not body or not isinstance(body[-1], ast.Expr):
-        return False
-    last = body[-1].value
-    if isinstance(last, ast.Call):
-        return getattr(last.func, "id", getattr(last.func, "attr", "")) in SHOWING
-    return True
+@pytest.mark.browser
+@pytest.mark.parametrize("name", [*pages(), *EXTRA_PAGES])
+def test_a_page_is_whole(name, site, served, chromium):
+    from_server = problems_of(chromium, f"{served}/{name}.html")
+    from_disk = problems_of(chromium, (site / f"{name}.html").as_uri())
+    assert (from_server, from_disk) == ([], [])
+
+
+@pytest.mark.browser
+def test_a_planted_fault_is_found(chromium, tmp_path):
+    """The checks themselves: a page with one fault of each kind."""
+    (tmp_path / "bad.html").write_text(
+        "<!doctype html><html><body><article><div style='width: 3000px'>wide</div><img src='gone.png'>"
+        "<svg></svg></article><form class='bd-search'>a</form><form class='bd-search'>b</form>"
+        "<script src='http://192.0.2.1/x.js'></script><script>throw new Error('planted')</script></body></html>"
+    )
+    found = "\n".join(problems_of(chromium, (tmp_path / "bad.html").as_uri()))
+    for fault in (
+        "scrolls sideways",
+        "broken image",
+        "image without alternative text",
+        "drawing without alternative text",
+        "2 search bars",
+        "leaves the machine: http://192.0.2.1/x.js",
+        "script error: planted",
+        "failed: ",
+    ):
+        assert fault in found
+
+
+@pytest.mark.browser
+def test_the_search_finds_a_word(served, chromium):
+    page = chromium.new_page()
+    page.goto(f"{served}/search.html?q=roofline")
+    page.wait_for_selector("#search-results li a", timeout=20_000)
+    page.close()
+
+
+@pytest.mark.browser
+def test_a_figure_takes_the_colour_of_the_theme(served, chromium):
+    page = chromium.new_page()
+    page.goto(f"{served}/book/intro.html")
+    colour = "() => getComputedStyle(document.querySelector('.lessons-figure text')).fill"
+    page.evaluate(SET_THEME, "light")
+    light = page.evaluate(colour)
+    page.evaluate(SET_THEME, "dark")
+    assert page.evaluate(colour) != light
+    page.close()
