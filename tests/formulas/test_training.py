@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -16,7 +16,6 @@ small = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=15)  # each builds a network and differentiates it
 @given(small)
 def test_two_and_six_flop_a_weight_and_token_are_what_pytorch_counts(shape):
     model, tokens = TrainableLlama(shape), random_tokens(shape)
