@@ -88,10 +88,9 @@ def once():
 common.main(once, bar=1.2)
 """
     )
-    printed = subprocess.run(
-        [sys.executable, str(script), "--json"], check=True, capture_output=True, text=True
-    ).stdout
-    result = json.loads(printed)
+    done = subprocess.run([sys.executable, str(script), "--json"], check=True, capture_output=True, text=True)
+    assert done.stderr.count("sample.py: ratio 1.500, guard 1.000\n") == 5
+    result = json.loads(done.stdout)
     assert {"ratio", "low", "high", "ours", "peer", "unit", "threads", "verdict"} <= set(result)
     assert result["verdict"] == "holds"
     assert len(set((tmp_path / "processes").read_text().split())) == 5
