@@ -2,14 +2,16 @@
 
 The cost of a step is fitted to one load. Three others, with other policies, lengths and arrivals, are served by the
 model and by the simulator. The load of the fit is served before and after each of them, so that a machine that
-changes its speed changes it for both; the guard is its first time over its second. Each figure is an agreement: the
-smaller of simulated and measured over the larger.
+changes its speed changes it for both. All of it is done ROUNDS times, and the medians count; the guard is the median
+of the fit's first times over that of its second. Each figure is an agreement: the smaller of simulated and measured
+over the larger.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from statistics import mean
+from statistics import mean, median
+from typing import NamedTuple
 
 import common
 import numba
@@ -39,6 +41,7 @@ from lessons.serving.workload import (
 THREADS = 1
 BLOCKS = 400
 FEW = 16  # rows of the compiled pass
+ROUNDS = 6
 Load = tuple[Policy, int, Arrivals, Lengths, Lengths]
 
 FIT: tuple[Load, ...] = (
@@ -53,37 +56,42 @@ OTHERS: dict[str, Load] = {
 SEEDS = {"fit": 1, "static": 2, "bursts": 3, "prompts": 4}
 
 
+class Round(NamedTuple):
+    """A load served once: tokens a second, seconds a step, and the seconds of the fit before and after it."""
+
+    simulated: float
+    real: float
+    simulated_step: float
+    real_step: float
+    before: float
+    after: float
+
+
 def measure_once() -> common.Record:
     """Fit and compare each load in one process."""
     torch.set_num_threads(THREADS)
     numba.set_num_threads(THREADS)
     engine = Engine(load("packed", activations="int8"), BLOCKS, share_prefixes=False, stop=False)
-    vocab = engine.model.config.vocab
-    fit_load(engine)  # a pass is compiled at its first use
-    for name, (policy, *shape) in OTHERS.items():
-        measured(engine, policy, made(name, shape, vocab))
     before = fit_load(engine)
-    results, guards = {}, []
-    for name, (policy, *shape) in OTHERS.items():
-        real = measured(engine, policy, made(name, shape, vocab))
-        real_step = mean([step.seconds for step in engine.steps])
-        after = fit_load(engine)
-        guards.append(seconds(before) / seconds(after))
-        simulator = Simulator(Fitted.to(before + after, FEW))
-        simulated = Metrics(serve(made(name, shape, None), Scheduler(policy), simulator))
-        step = simulator.busy / simulator.steps / real_step
-        results[name] = simulated.throughput(), real.throughput(), step
-        before = after
-    throughput = {name: ours / peer for name, (ours, peer, _) in results.items()}
-    step = {name: ratio for name, (_, _, ratio) in results.items()}
+    for name in OTHERS:  # a pass is compiled at its first use
+        _, before = one_round(engine, name, before)
+    rounds: dict[str, list[Round]] = {name: [] for name in OTHERS}
+    for _ in range(ROUNDS):
+        for name, served in rounds.items():
+            result, before = one_round(engine, name, before)
+            served.append(result)
+    middle = {name: Round(*map(median, zip(*served))) for name, served in rounds.items()}
+    throughput = {name: median([r.simulated / r.real for r in served]) for name, served in rounds.items()}
+    step = {name: median([r.simulated_step / r.real_step for r in served]) for name, served in rounds.items()}
+    guards = [load.before / load.after for load in middle.values()]
     worst = min(throughput, key=lambda name: agreement(throughput[name]))
     agreements = sorted(map(agreement, throughput.values()))
     return {
         "ratio": agreements[0],
         "low": agreements[0],
         "high": agreements[-1],
-        "ours": results[worst][0],
-        "peer": results[worst][1],
+        "ours": middle[worst].simulated,
+        "peer": middle[worst].real,
         "unit": "tokens/s",
         "threads": THREADS,
         "guard": max(guards, key=lambda ratio: abs(ratio - 1)),
@@ -91,6 +99,19 @@ def measure_once() -> common.Record:
         "throughput_over_measured": throughput,
         "step_over_measured": step,
     }
+
+
+def one_round(engine: Engine, name: str, before: list[Step]) -> tuple[Round, list[Step]]:
+    """Serve a load and then that of the fit, fit, and simulate the load; return also the fit's steps after it."""
+    policy, *shape = OTHERS[name]
+    real = measured(engine, policy, made(name, shape, engine.model.config.vocab))
+    real_step = mean([step.seconds for step in engine.steps])
+    after = fit_load(engine)
+    simulator = Simulator(Fitted.to(before + after, FEW))
+    simulated = Metrics(serve(made(name, shape, None), Scheduler(policy), simulator))
+    step = simulator.busy / simulator.steps
+    speeds = simulated.throughput(), real.throughput()
+    return Round(*speeds, step, real_step, seconds(before), seconds(after)), after
 
 
 def fit_load(engine: Engine) -> list[Step]:
