@@ -124,7 +124,11 @@ def _fresh_process() -> Record:
     command = [sys.executable, sys.argv[0], "--once"]
     run = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
     again = "" if can_tell(run) else ": can't tell"
-    print(f"{sys.argv[0]}: ratio {run['ratio']:.3f}, guard {run['guard']:.3f}{again}", file=sys.stderr, flush=True)
+    print(
+        f"{sys.argv[0]}: ratio {run['ratio']:.3f}, guard {run['guard']:.3f}{again}",
+        file=sys.stderr,
+        flush=True,
+    )
     return run
 
 
