@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lessons.files import write_atomic
+from lessons.errors import LessonError
+from lessons.files import check_writable, write_atomic
 
 
 @given(st.one_of(st.binary(max_size=200), st.text(max_size=200)))
@@ -14,7 +15,36 @@ def test_what_was_written_is_read(tmp_path_factory, data):
     write_atomic(path, data)
     assert path.read_bytes() == (data.encode() if isinstance(data, str) else data)
     assert os.listdir(path.parent) == ["file"]
-    assert path.stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no umask")
+def test_the_umask_is_kept_and_so_are_an_old_files_rights(tmp_path):
+    before = os.umask(0o077)
+    try:
+        write_atomic(tmp_path / "new", "mine alone")
+        (tmp_path / "old").write_text("for the group")
+        (tmp_path / "old").chmod(0o640)
+        write_atomic(tmp_path / "old", "still")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "old").stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes in folders")
+def test_a_pipe_is_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="a device or a pipe"):
+        write_atomic(tmp_path / "pipe", "text")
+    with pytest.raises(LessonError, match=r"pipe cannot be written \(it is a device or a pipe"):
+        check_writable(tmp_path / "pipe")
+    assert os.listdir(tmp_path) == ["pipe"] and not (tmp_path / "pipe").is_file()
+
+
+def test_a_link_stays_a_link(tmp_path):
+    (tmp_path / "link").symlink_to("target")
+    write_atomic(tmp_path / "link", "text")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "target").read_text() == "text"
 
 
 def test_a_failed_write_leaves_nothing_behind(tmp_path):

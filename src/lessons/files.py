@@ -1,34 +1,68 @@
 """Files that are written whole or not at all."""
 
+import errno
 import os
-import tempfile
+import secrets
 from pathlib import Path
+
+from lessons.errors import LessonError
 
 
 def write_atomic(path: Path | str, data: str | bytes) -> None:
     """Write ``data`` to ``path`` so that a reader sees the old file or the new one, never a part.
 
     Args:
-        path: the file to write; its folder is made when missing.
+        path: the file to write; its folder is made when missing. A symbolic link stays, and what it points to is
+            written. A new file gets the rights that the umask leaves, an old one keeps its own.
         data: text (written as UTF-8) or bytes.
 
     Raises:
-        OSError: when the folder cannot be written; the old file is then untouched.
+        OSError: when the folder cannot be written, or when ``path`` is a folder, a device or a pipe; what was there
+            is then untouched.
 
     Source:
         POSIX ``rename`` replaces its target in one step within a file system.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = _target(path)
     raw = data.encode() if isinstance(data, str) else data
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(raw)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
+        if path.exists():
+            os.chmod(fresh, path.stat().st_mode & 0o7777)
+        os.replace(fresh, path)
     except BaseException:
-        os.unlink(name)
+        os.unlink(fresh)
         raise
+
+
+def check_writable(path: Path | str) -> None:
+    """Find out, before the work is done, whether ``write_atomic`` will be able to write ``path``.
+
+    Its folder is made when missing, since it will be needed.
+
+    Raises:
+        LessonError: with the reason, when it will not.
+    """
+    try:
+        target = _target(path)
+        probe = target.with_name(f".{target.name}.{secrets.token_hex(6)}")
+        os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        os.unlink(probe)
+    except OSError as error:
+        raise LessonError(f"{path} cannot be written ({error.strerror}); name another file") from None
+
+
+def _target(path: Path | str) -> Path:
+    """Return the file behind ``path``, with its folder made."""
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        code = errno.EISDIR if target.is_dir() else errno.EINVAL
+        reason = "it is a folder" if target.is_dir() else "it is a device or a pipe, not a file"
+        raise OSError(code, reason, str(path))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return target

@@ -39,7 +39,7 @@ class Topology:
 
     Attributes:
         cpu: the processor's own name.
-        cores: logical CPUs that this process may run on.
+        cores: logical CPUs that this process may use: an affinity mask and ``$NUMBA_NUM_THREADS`` cut them down.
         caches: data caches, smallest first ("l1", "l2", "l3").
         memory: bytes of main memory this process may use (a container's limit included).
         nodes: NUMA nodes; one, where the system tells of none.
@@ -84,11 +84,12 @@ def read(sysfs: Path = SYSFS, cgroup: Path = CGROUP) -> Topology:
         or replaced by a cautious value; nothing is raised.
     """
     cpus = available_cpus()
+    limit = os.environ.get("NUMBA_NUM_THREADS", "")
     return Topology(
         cpu=_cpu_name(),
         architecture=platform.machine(),
         system=platform.system(),
-        cores=len(cpus),
+        cores=min(len(cpus), int(limit)) if limit.isdecimal() and int(limit) else len(cpus),
         memory=memory_limit(cgroup),
         caches=_caches(sysfs, min(cpus)) if sysfs.exists() else (),
         nodes=_nodes(sysfs, cpus, memory_limit(cgroup)),

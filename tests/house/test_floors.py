@@ -9,7 +9,8 @@ from project import ROOT
 
 PACKAGE = ROOT / "src" / "lessons"
 FLOORS = (
-    ("units", "errors", "files"),
+    ("units", "errors"),
+    ("files", "places"),
     ("formulas", "datasheets"),
     ("measure", "topology", "figures"),
     ("kernels", "results"),
@@ -21,7 +22,7 @@ FLOORS = (
     ("__main__",),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-STANDARD_LIBRARY_ONLY = ("units", "errors", "files", "formulas", "datasheets", "results")
+STANDARD_LIBRARY_ONLY = ("units", "errors", "files", "places", "formulas", "datasheets", "results")
 HEAVY = {"torch", "numba", "matplotlib", "scipy", "tokenizers", "numpy"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

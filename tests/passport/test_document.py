@@ -1,11 +1,14 @@
 import json
+import stat
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lessons import topology
-from lessons.passport import Passport, PassportError, load, path, save
+from lessons.cli import main
+from lessons.passport import Passport, PassportError, load, load_or_measure, save
 from lessons.units import Quantity
 
 PEAKS = {
@@ -106,13 +109,49 @@ def test_every_question_finds_its_peak():
         p.transfer("d2h", pinned=False)
 
 
-def test_the_passport_lies_here_or_in_a_folder_above(tmp_path, monkeypatch):
-    monkeypatch.delenv("LESSONS_MACHINE", raising=False)
-    inner = tmp_path / "book" / "deep"
-    inner.mkdir(parents=True)
-    monkeypatch.chdir(inner)
-    assert path() == inner / "machine.json"
-    (tmp_path / "machine.json").write_text("{}")
-    assert path() == tmp_path / "machine.json"
-    monkeypatch.setenv("LESSONS_MACHINE", "/elsewhere/m.json")
-    assert str(path()) == "/elsewhere/m.json"
+STRANGERS = ['{"my": "settings"}', "", "[1]", '{"version": 3, "machine": "mine"}', "\0\0", "[" * 5000]
+
+
+@pytest.mark.parametrize("text", STRANGERS)
+def test_a_strangers_file_is_not_replaced(tmp_path, text):
+    file = tmp_path / "machine.json"
+    file.write_text(text)
+    with pytest.raises(PassportError, match="is not a passport of this book and stays as it is"):
+        save(passport(), file)
+    assert file.read_text() == text
+
+
+def test_an_older_passport_or_another_machines_is_replaced(tmp_path):
+    file = tmp_path / "machine.json"
+    file.write_text(json.dumps({**passport(fingerprint="another").to_json(), "version": 1}))
+    assert load(save(passport(), file)) == passport()
+
+
+def test_a_link_stays_and_what_it_points_to_is_written(tmp_path):
+    (tmp_path / "machine.json").symlink_to("elsewhere.json")
+    save(passport(), tmp_path / "machine.json")
+    assert (tmp_path / "machine.json").is_symlink() and load(tmp_path / "elsewhere.json") == passport()
+
+
+@pytest.mark.parametrize("where", ["file/machine.json", "folder"])
+def test_a_place_that_cannot_be_written_is_known_before_the_measuring(tmp_path, monkeypatch, where):
+    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "folder").mkdir()
+    monkeypatch.setattr("lessons.passport.measuring._parts", lambda *_: pytest.fail("it began to measure"))
+    assert main(["passport", "--output", str(tmp_path / where)]) == 2
+    monkeypatch.setattr("lessons.passport.measuring._parts", lambda *_: iter(()))
+    monkeypatch.setenv("LESSONS_MACHINE", str(tmp_path / where))
+    heard = []
+    if where != "folder":
+        load_or_measure(heard.append)
+        assert any("will not be kept" in line and "cannot be written" in line for line in heard)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def test_a_device_is_not_replaced(tmp_path, capsys):
+    device = Path("/dev/null")
+    if not device.exists():
+        pytest.skip("this system has no /dev/null")
+    assert main(["passport", "--output", str(device)]) == 2
+    assert "/dev/null cannot be written (it is a device or a pipe, not a file)" in capsys.readouterr().err
+    assert stat.S_ISCHR(device.stat().st_mode)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lessons.passport.cpu import fresh_pages, page_fault
-from lessons.passport.measuring import _thread_counts, working_sets
+from lessons.passport.measuring import _all_threads, working_sets
 from lessons.topology import Cache, Node, Topology
 from lessons.units import GiB, KiB, MiB
 
@@ -56,8 +56,16 @@ def test_a_crowded_last_level_is_touched_with_little():
     assert working_sets(machine) == {"l1": 16 * KiB, "l2": MiB // 2, "l3": 4 * MiB, "dram": 128 * MiB}
 
 
-def test_one_core_is_measured_once():
-    assert _thread_counts(1) == [1]
+def test_a_cell_that_left_one_thread_does_not_cut_the_passport_down():
+    numba = pytest.importorskip("numba")
+    before = numba.get_num_threads()
+    try:
+        numba.set_num_threads(1)
+        with _all_threads(before):
+            assert numba.get_num_threads() == before
+        assert numba.get_num_threads() == 1
+    finally:
+        numba.set_num_threads(before)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not count page faults for getrusage")

@@ -8,7 +8,6 @@ import pytest
 
 from lessons.errors import LessonError
 from lessons.results import Entry, Ledger
-from lessons.results.ledger import default_path
 from lessons.units import Quantity
 
 
@@ -65,8 +64,3 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
         ledger.write(entry("b.y"))
     assert [e.id for e in ledger.entries()] == ["a.x"]
     assert [p.name for p in tmp_path.iterdir()] == ["ledger.json"]
-
-
-def test_the_path_comes_from_the_environment(monkeypatch, tmp_path):
-    monkeypatch.setenv("LESSONS_LEDGER", str(tmp_path / "mine.json"))
-    assert default_path() == tmp_path / "mine.json"

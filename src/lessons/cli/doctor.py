@@ -7,7 +7,6 @@ import importlib.metadata
 import platform
 import shutil
 import sys
-from pathlib import Path
 
 from lessons.errors import LessonError
 
@@ -67,8 +66,10 @@ def model() -> Line:
 
 def passport() -> Line:
     """Look for this machine's measured passport."""
-    path = Path("machine.json")
-    return ("machine.json", str(path.resolve()) if path.is_file() else "", "lessons passport")
+    from lessons.places import is_passport, passport_path
+
+    path = passport_path()
+    return ("machine.json", str(path.resolve()) if is_passport(path) else "", "lessons passport")
 
 
 def tools() -> list[Line]:

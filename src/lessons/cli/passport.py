@@ -16,16 +16,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure, write, and print what was measured."""
     from lessons import passport
+    from lessons.places import passport_path
 
     if args.if_needed:
         try:
             passport.load(args.output)
-            print(f"{args.output or passport.path()} is of this machine; kept")
+            print(f"{args.output or passport_path()} is of this machine; kept")
             return 0
         except passport.PassportError:
             pass
+    target = passport.check_target(args.output)
     measured = passport.measure(lambda message: print(f"  {message}", file=sys.stderr, flush=True))
-    target = passport.save(measured, args.output)
+    passport.save(measured, target)
     for key, quantity in measured.peaks.items():
         print(f"{key:34} {quantity}")
     print(f"written to {target}")

@@ -1,6 +1,6 @@
 """This computer's measured peaks, and ``machine.json`` that keeps them. Every chapter predicts from it."""
 
-from lessons.passport.document import Passport, PassportError, load, load_or_measure, path, save
+from lessons.passport.document import Passport, PassportError, check_target, load, load_or_measure, save
 from lessons.passport.measuring import measure
 
-__all__ = ["Passport", "PassportError", "load", "load_or_measure", "measure", "path", "save"]
+__all__ = ["Passport", "PassportError", "check_target", "load", "load_or_measure", "measure", "save"]

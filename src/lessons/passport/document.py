@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,11 +10,11 @@ from typing import Any
 
 from lessons import topology
 from lessons.errors import LessonError
-from lessons.files import write_atomic
+from lessons.files import check_writable, write_atomic
+from lessons.places import is_passport, passport_path
 from lessons.units import Quantity
 
 VERSION = 2
-NAME = "machine.json"
 
 
 class PassportError(LessonError):
@@ -144,18 +143,24 @@ class Passport:
         )
 
 
-def path() -> Path:
-    """Return where the passport lies: ``$LESSONS_MACHINE``, else ``machine.json`` here or in a folder above."""
-    if "LESSONS_MACHINE" in os.environ:
-        return Path(os.environ["LESSONS_MACHINE"])
-    here = Path.cwd()
-    found = (folder / NAME for folder in (here, *here.parents) if (folder / NAME).exists())
-    return next(found, here / NAME)
+def check_target(to: Path | None = None) -> Path:
+    """Return where the passport is to be written, after seeing that it can be: measuring takes a minute.
+
+    Raises:
+        LessonError: when the file is somebody else's, or no file, or cannot be written.
+    """
+    to = to or passport_path()
+    if to.is_file() and not is_passport(to):
+        raise PassportError(
+            f"{to} is not a passport of this book and stays as it is; move it away or name another file"
+        )
+    check_writable(to)
+    return to
 
 
 def save(passport: Passport, to: Path | None = None) -> Path:
-    """Write the passport atomically and return its path."""
-    to = to or path()
+    """Write the passport atomically and return its path; see ``check_target`` for what is raised."""
+    to = check_target(to)
     write_atomic(to, json.dumps(passport.to_json(), indent=1) + "\n")
     return to
 
@@ -166,16 +171,19 @@ def load(from_: Path | None = None) -> Passport:
     Raises:
         PassportError: when there is none, when it is damaged, or when another machine wrote it.
     """
-    from_ = from_ or path()
+    from_ = from_ or passport_path()
     try:
         passport = Passport.from_json(json.loads(from_.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise PassportError(
-            f"there is no passport at {from_}; measure this machine with `lessons passport`"
-        ) from None
+    except OSError as error:
+        reason = (
+            "there is no passport at"
+            if isinstance(error, FileNotFoundError)
+            else "no passport can be read at"
+        )
+        raise PassportError(f"{reason} {from_}; measure this machine with `lessons passport`") from None
     except (ValueError, KeyError, TypeError) as error:
         raise PassportError(
-            f"{from_} is not a passport ({error}); delete it and run `lessons passport` again"
+            f"{from_} is not a passport of this version ({error}); run `lessons passport`"
         ) from error
     here = topology.read().fingerprint()
     if passport.fingerprint != here:
@@ -196,9 +204,11 @@ def load_or_measure(progress: Callable[[str], None] = lambda message: None) -> P
         return load()
     except PassportError as reason:
         progress(f"{reason}; measuring now, which takes up to a minute")
-    passport = measure(progress)
     try:
-        save(passport)
-    except OSError as error:
-        progress(f"could not keep the passport ({error})")
+        target = check_target()
+    except LessonError as reason:
+        progress(f"what is measured now will not be kept: {reason}")
+        return measure(progress)
+    passport = measure(progress)
+    save(passport, target)
     return passport

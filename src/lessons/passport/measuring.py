@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import platform
 from collections.abc import Callable, Iterator
@@ -41,9 +42,10 @@ def measure(progress: Progress = lambda message: None) -> Passport:
     machine = topology.read()
     sizes = working_sets(machine)
     peaks: dict[str, Quantity] = {}
-    # torch's thread pool spins for a while after each call, so what uses it comes last.
-    for part in _parts(machine, sizes, progress):
-        peaks.update(part)
+    with _all_threads(machine.cores):
+        # torch's thread pool spins for a while after each call, so what uses it comes last.
+        for part in _parts(machine, sizes, progress):
+            peaks.update(part)
     return Passport(
         machine=machine.to_json(),
         fingerprint=machine.fingerprint(),
@@ -57,10 +59,23 @@ def measure(progress: Progress = lambda message: None) -> Passport:
     )
 
 
+@contextlib.contextmanager
+def _all_threads(cores: int) -> Iterator[None]:
+    """Let Numba use ``cores`` threads, whatever the caller's cell had set, and give back what it was."""
+    import numba
+
+    before = numba.get_num_threads()
+    numba.set_num_threads(cores)
+    try:
+        yield
+    finally:
+        numba.set_num_threads(before)
+
+
 def _parts(machine: Topology, sizes: dict[str, int], progress: Progress) -> Iterator[Peaks]:
     from lessons.passport import cpu
 
-    threads = _thread_counts(machine.cores)
+    threads = sorted({1, machine.cores})
     yield cpu.bandwidths(sizes, threads, progress)
     yield cpu.latencies(sizes, progress)
     yield cpu.flops(threads, progress)
@@ -71,10 +86,3 @@ def _parts(machine: Topology, sizes: dict[str, int], progress: Progress) -> Iter
         from lessons.passport import cuda
 
         yield cuda.peaks(progress)
-
-
-def _thread_counts(cores: int) -> list[int]:
-    """Return 1 and all, where "all" is what Numba was given."""
-    from numba import get_num_threads
-
-    return sorted({1, min(cores, get_num_threads())})

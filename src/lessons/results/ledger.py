@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lessons.errors import LessonError
 from lessons.files import write_atomic
+from lessons.places import ledger_path
 from lessons.units import Quantity
 
 VERSION = 1
-
-
-def default_path() -> Path:
-    """Return where the ledger lies: ``$LESSONS_LEDGER``, else ``_build/ledger.json`` beside this machine's passport.
-
-    Notebooks run in their own folder, and the passport lies above it; without one, this folder is taken.
-    """
-    if "LESSONS_LEDGER" in os.environ:
-        return Path(os.environ["LESSONS_LEDGER"])
-    here = Path.cwd()
-    home = next((folder for folder in (here, *here.parents) if (folder / "machine.json").exists()), here)
-    return home / "_build" / "ledger.json"
 
 
 @dataclass(frozen=True)
@@ -69,7 +57,7 @@ class Ledger:
     """Entries by experiment id, kept in one JSON file that is rewritten whole on each change."""
 
     def __init__(self, path: Path | str | None = None) -> None:
-        self.path = Path(path) if path else default_path()
+        self.path = Path(path) if path else ledger_path()
 
     def entries(self) -> list[Entry]:
         """Return the entries in the order in which they were first written; none where there is no file.
