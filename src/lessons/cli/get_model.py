@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import importlib
+import importlib.util
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -50,16 +51,34 @@ def install(requirement: str) -> None:
     """Install one package, without dependencies, into this interpreter's environment.
 
     Raises:
-        LessonError: when pip cannot; its last line says why.
+        LessonError: when pip or uv cannot; its last line says why.
     """
-    command = [sys.executable, "-m", "pip", "install", "--no-deps", "--force-reinstall", requirement]
+    command = [*installer(), "--no-deps", requirement]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
         lines = [line for line in done.stdout.splitlines() if "error" in line.lower()] or ["no reason given"]
         raise LessonError(
-            f"pip could not install {requirement} ({lines[-1].strip()}); "
-            f"check the network, or run by hand: {sys.executable} -m pip install --no-deps {requirement}"
+            f"{requirement} could not be installed ({lines[-1].strip()}); check the network, or run by hand: "
+            f"{' '.join(command)}"
         )
+
+
+def installer() -> list[str]:
+    """Return the command that installs packages into this interpreter's environment.
+
+    pip where the environment has it; uv leaves it out of those it makes.
+
+    Raises:
+        LessonError: when there is neither.
+    """
+    if importlib.util.find_spec("pip"):
+        return [sys.executable, "-m", "pip", "install", "--force-reinstall"]
+    beside = str(Path(sys.executable).parent)
+    if uv := shutil.which("uv") or shutil.which("uv", path=beside):
+        return [uv, "pip", "install", "--python", sys.executable, "--reinstall"]
+    raise LessonError(
+        f"this environment has neither pip nor uv to install the model with; run `{sys.executable} -m ensurepip` first"
+    )
 
 
 def file_sha256(path: Path) -> str:

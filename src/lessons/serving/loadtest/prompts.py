@@ -1,6 +1,7 @@
 """Prompts of a wanted length for a server whose tokenizer is unknown: cut from real English, by measured characters.
 
-Every prompt begins somewhere else in the text, so that no server can answer from the cache of an earlier one.
+Every prompt begins with a number of its own and goes on somewhere else in the text, so that no server can answer from
+the cache of an earlier one; the text alone would not do, since it repeats itself.
 """
 
 from __future__ import annotations
@@ -41,4 +42,4 @@ class Prompts:
         length = max(1, round(request.prompt_tokens * self.characters_per_token))
         start = Random(f"{self.seed} {request.id}").randrange(len(text))
         copies = 2 + length // len(text)  # the text is a circle
-        return (text * copies)[start : start + length]
+        return (f"{self.seed}.{request.id} " + (text * copies)[start : start + length])[:length]
