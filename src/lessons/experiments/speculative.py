@@ -177,7 +177,7 @@ class CudaVerifyCost(VerifyCost):
     engines = (DEVICE,)
     cited = (
         "On H100 GPUs, vLLM spends between 42 and 95 % of its time in verification, "
-        "and the gain shrinks as the batch grows {cite}`liu2026specillusion`."
+        "and the gain shrinks as the batch grows ([Liu et al., 2026](https://arxiv.org/abs/2601.11580))."
     )
 
     def run(self, progress: Progress = SILENT) -> Outcome:
