@@ -1,39 +1,18 @@
-"""Numba's ``njit`` and ``cfunc`` with a signature, and a cache on disk that knows specialised kernels.
+"""Numba's ``njit`` and ``cfunc`` with a signature, kept on disk under names that say what they are made for.
 
-A kernel here is made for one format, one number of rows, one width of vectors: what it is made for stands in the
-closure of its source function, as numbers, intrinsics and other kernels. Numba's own cache names each of the last
-two by chance, so that no later process finds it; it sees no change in another file; and two processes that save
-different kernels of one source function at the same time may swap them. Here the closure is described by what it
-holds, the description is part of the function's name, and so of its file's, and a file counts only for the sources it
-was made from.
-
-The files lie where Numba would put them: in ``NUMBA_CACHE_DIR``, else beside the source. Where no folder can be
-written, or a file is damaged, the kernel is compiled.
+See ``cache`` for what is kept, and where. That cache is built on parts of Numba which its makers may change in any
+release. Where they did, kernels are compiled in every process, as Numba does by itself, and one warning says so.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import glob
-import hashlib
-import pickle
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from functools import cache
-from pathlib import Path
-from types import FunctionType
+import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numba
-from llvmlite import ir
-from numba.core import types
-from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile
-from numba.core.ccallback import CFunc
-from numba.core.dispatcher import Dispatcher
-from numba.core.extending import _Intrinsic as Intrinsic
-from numba.core.registry import cpu_target
 
-FOLDER = Path(__file__).parent
+_cache_works = True  # as far as this process has seen
 
 
 def njit(signature: Any, **options: Any) -> Callable[[Callable], Any]:
@@ -44,118 +23,47 @@ def njit(signature: Any, **options: Any) -> Callable[[Callable], Any]:
         options: as for ``numba.njit``; constants only, since the file's name says nothing of them.
 
     Raises:
-        TypeError: when the function's closure holds what ``describe`` does not know.
+        Unknown: when the function's closure holds what ``describe`` does not know.
     """
 
     def decorate(function: Callable) -> Any:
-        _name(function)
-        dispatcher = numba.njit(**options)(function)
-        _use_cache(dispatcher, function)
-        dispatcher.compile(signature)
-        dispatcher.disable_compile()
-        return dispatcher
+        return _make("njit", function, signature, options, lambda: numba.njit(signature, **options)(function))
 
     return decorate
 
 
-def cfunc(signature: Any) -> Callable[[Callable], CFunc]:
+def cfunc(signature: Any) -> Callable[[Callable], Any]:
     """Compile a C function, or load it; as ``numba.cfunc``. Raises as ``njit`` does."""
 
-    def decorate(function: Callable) -> CFunc:
-        _name(function)
-        made = CFunc(function, (signature.args, signature.return_type), locals={}, options={})
-        _use_cache(made, function)
-        made.compile()
-        return made
+    def decorate(function: Callable) -> Any:
+        return _make("cfunc", function, signature, {}, lambda: numba.cfunc(signature)(function))
 
     return decorate
 
 
-def describe(thing: Any) -> str:
-    """Return words that are the same in every process, and differ where compiled code would.
+def _make(
+    kind: str, function: Callable, signature: Any, options: dict[str, Any], plainly: Callable[[], Any]
+) -> Any:
+    """Return the kernel from the cache, or made ``plainly`` where the cache raises whatever."""
+    global _cache_works
+    if not _cache_works:
+        return plainly()
+    from lessons.kernels.describe import Unknown
 
-    Raises:
-        TypeError: for a kind of thing that no kernel is made for yet.
-    """
-    if thing is None or isinstance(thing, bool | int | float | str):
-        return repr(thing)
-    if isinstance(thing, types.Type | ir.Type):
-        return f"type {thing}"
-    if isinstance(thing, tuple | list):
-        return f"({', '.join(map(describe, thing))})"
-    if isinstance(thing, frozenset):
-        return f"{{{', '.join(sorted(map(describe, thing)))}}}"
-    if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
-        values = (describe(getattr(thing, field.name)) for field in dataclasses.fields(thing))
-        return f"{type(thing).__qualname__}({', '.join(values)})"
-    if isinstance(thing, Dispatcher):
-        return describe(thing.py_func)
-    if isinstance(thing, Intrinsic):
-        return describe(thing._defn)
-    if isinstance(thing, FunctionType):
-        cells = [cell.cell_contents for cell in thing.__closure__ or ()]
-        return f"{thing.__module__}.{thing.__qualname__}{describe(thing.__defaults__)}{describe(cells)}"
-    raise TypeError(f"a kernel is made for {thing!r}, a {type(thing).__name__}; teach describe() to name it")
+    try:
+        from lessons.kernels import cache
 
-
-def _name(function: Callable) -> None:
-    """Put what a function is made for into its name, from which Numba makes the symbols of its code.
-
-    Numba tells functions of one source apart by counting them, and every process counts from 1. Code from the cache
-    and code compiled here could so have one symbol, and the linker takes the first it met for both.
-    """
-    digest = hashlib.sha256(describe(function).encode()).hexdigest()[:16]
-    function.__qualname__ = f"{function.__qualname__}_{digest}"
-
-
-@cache
-def _sources() -> str:
-    """Return a digest of every file of the kernels: each may be inlined into any other."""
-    digest = hashlib.sha256()
-    for path in sorted(FOLDER.rglob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
-class _Files(CompileResultCacheImpl):
-    """Names a kernel's files by its function's name, which says what it is made for, and by the target."""
-
-    def get_filename_base(self, fullname: str, abiflags: str) -> str:
-        target = repr(cpu_target.target_context.codegen().magic_tuple())
-        digest = hashlib.sha256(target.encode()).hexdigest()[:8]
-        return f"{super().get_filename_base(fullname, abiflags)}-{digest}"
-
-
-class _Cache(FunctionCache):
-    _impl_class = _Files
-
-    def __init__(self, function: Callable) -> None:
-        super().__init__(function)
-        base = self._impl.filename_base
-        stamp = (self._impl.locator.get_source_stamp(), _sources())
-        self._cache_file = IndexDataCacheFile(self._cache_path, base, stamp)
-        # The index is written before the code. Were the code's name the same for old sources and new ones, another
-        # process could meanwhile take the old code for the new.
-        version = hashlib.sha256(repr(stamp).encode()).hexdigest()[:8]
-        self._cache_file._data_name_pattern = f"{base}-{version}.{{number:d}}.nbc"
-        self._older = f"{glob.escape(base)}-*.nbc", f"{base}-{version}."
-
-    def _index_key(self, sig: Any, codegen: Any) -> Any:
-        return sig  # the file's name says the rest
-
-    def _save_overload(self, sig: Any, data: Any) -> None:
-        super()._save_overload(sig, data)
-        of_any_version, of_this_one = self._older
-        for path in Path(self._cache_path).glob(of_any_version):
-            if not path.name.startswith(of_this_one):
-                path.unlink(missing_ok=True)
-
-    @contextmanager
-    def _guard_against_spurious_io_errors(self) -> Iterator[None]:
-        with suppress(OSError, EOFError, pickle.UnpicklingError):
-            yield
-
-
-def _use_cache(compiled: Any, function: Callable) -> None:
-    with suppress(RuntimeError):  # Numba's, where it finds no folder that it may write to
-        compiled._cache = _Cache(function)
+        return getattr(cache, kind)(function, signature, options)
+    except Unknown:
+        raise
+    except Exception as error:
+        kernel = plainly()  # raises again what is wrong with the kernel itself
+        _cache_works = False
+        warnings.warn(
+            f"compiled kernels are not kept on disk, and each process takes its time to compile them: Numba "
+            f"{numba.__version__} works differently from the versions this was written for "
+            f"({type(error).__name__}: {error})",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+        return kernel
