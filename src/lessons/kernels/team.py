@@ -1,4 +1,4 @@
-"""Threads that work through one long call together: how they share, how they wait, how they call by address.
+"""Threads that work through one long call together: how they start, how they share, how they call by address.
 
 A parallel loop costs microseconds to start, which is as long as a small matrix product takes. A decode step has
 hundreds of those. So its threads are started once, and meet at a barrier where one needs what another wrote.
@@ -6,100 +6,35 @@ hundreds of those. So its threads are started once, and meet at a barrier where 
 
 from __future__ import annotations
 
-import ctypes
-import sys
 from functools import cache
+from threading import Lock
 from typing import Any
 
-import llvmlite.binding
 import numpy as np
 from llvmlite import ir
-from numba import carray, get_num_threads, prange, threading_layer, types
-from numba.core import cgutils
+from numba import carray, get_num_threads, prange, set_num_threads, threading_layer, types
 from numba.extending import intrinsic
 
+from lessons.errors import LessonError
 from lessons.kernels import simd
 from lessons.kernels.addresses import int64_pointer
+from lessons.kernels.barrier import FLAG_BYTES, LEFT, comes, meet, write_flag
+from lessons.kernels.buffers import aligned
 from lessons.kernels.jit import cfunc, njit
+from lessons.topology import available_cpus
 
-FLAG_BYTES = 128  # a flag a thread, two cache lines apart: the second is fetched along with the first
-SPINS = 20_000  # looks at a flag before the core is offered to others; some tens of microseconds
-PATIENCE = 1_000_000  # looks of a thread for the others, giving way after each; a second or so
+__all__ = ["DONE", "call4", "call7", "meet", "new_flags", "run", "share", "size"]
+
+DONE = (
+    1  # what a thread returns when it has done all its work; one that was stopped by an exception returns 0
+)
+FAILED = -1
+REHEARSAL = 1_000_000_000  # nanoseconds in which every thread of a team has to appear
 
 word = types.int64
-
-_YIELD = "lessons_yield"  # by name: a kernel on disk cannot hold the address that this process found
-if sys.platform == "win32":
-    _yield = ctypes.windll.kernel32.SwitchToThread
-else:
-    _yield = ctypes.CDLL(None).sched_yield
-llvmlite.binding.add_symbol(_YIELD, ctypes.cast(_yield, ctypes.c_void_p).value)
-
-
-@intrinsic
-def _raise_flag(typing, address, value):
-    def codegen(context, builder, signature, args):
-        builder.store_atomic(args[1], builder.inttoptr(args[0], simd.i64.as_pointer()), "release", 8)
-        return context.get_dummy_value()
-
-    return types.void(word, word), codegen
-
-
-@intrinsic
-def _read_flag(typing, address):
-    def codegen(context, builder, signature, args):
-        return builder.load_atomic(builder.inttoptr(args[0], simd.i64.as_pointer()), "acquire", 8)
-
-    return word(word), codegen
-
-
-@intrinsic
-def _pause(typing):
-    """Tell an x86 core that this is a waiting loop; nothing elsewhere."""
-
-    def codegen(context, builder, signature, args):
-        if not simd.is_arm():
-            kind = ir.FunctionType(ir.VoidType(), [])
-            builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.sse2.pause"), [])
-        return context.get_dummy_value()
-
-    return types.void(), codegen
-
-
-@intrinsic
-def _give_way(typing):
-    """Offer this core to other programs."""
-
-    def codegen(context, builder, signature, args):
-        kind = ir.FunctionType(simd.i32, [])
-        builder.call(cgutils.get_or_insert_function(builder.module, kind, _YIELD), [])
-        return context.get_dummy_value()
-
-    return types.void(), codegen
-
-
-@njit(word(word, word, word, word), nogil=True)
-def meet(flags, me, threads, epoch):
-    """Wait until every thread has come to this meeting; return its number, to be passed to the next.
-
-    Args:
-        flags: address of ``threads`` flags, ``FLAG_BYTES`` apart, all 0 before the first meeting.
-        me: this thread, from 0.
-        threads: how many there are.
-        epoch: number of the last meeting, 0 at first.
-    """
-    epoch += 1
-    if threads > 1:
-        _raise_flag(flags + me * FLAG_BYTES, epoch)
-        for other in range(threads):
-            spins = 0
-            while _read_flag(flags + other * FLAG_BYTES) < epoch:
-                spins += 1
-                if spins < SPINS:
-                    _pause()
-                else:
-                    _give_way()  # the other's core may be taken by another program
-    return epoch
+# Numba's own pool aborts the process when two Python threads use it at once, and two teams would wait for each
+# other's cores.
+_one_at_a_time = Lock()
 
 
 @njit(types.UniTuple(word, 2)(word, word, word), nogil=True)
@@ -118,12 +53,6 @@ def _caller(count: int):
 
 
 @intrinsic
-def call2(typing, function, a, b):
-    """Call the C function at an address with two int64."""
-    return _caller(2)
-
-
-@intrinsic
 def call4(typing, function, a, b, c, d):
     """Call the C function at an address with four int64."""
     return _caller(4)
@@ -135,42 +64,86 @@ def call7(typing, function, a, b, c, d, e, f, g):
     return _caller(7)
 
 
-@njit(types.void(word, word, word), nogil=True, parallel=True)
-def _start(threads, function, argument):
+@intrinsic
+def _work(typing, function, me, argument):
+    """Return what the C function at an address returns."""
+
+    def codegen(context, builder, signature, args):
+        kind = ir.FunctionType(simd.i64, [simd.i64] * 2)
+        return builder.call(builder.inttoptr(args[0], kind.as_pointer()), args[1:])
+
+    return word(word, word, word), codegen
+
+
+@njit(types.void(word, word, word, word), nogil=True)
+def _be_one(me, function, flags, argument):
+    """Do one thread's work. However it ends, the others learn that nobody needs to wait for it any more."""
+    done = _work(function, me, argument)
+    write_flag(flags + me * FLAG_BYTES + LEFT, DONE if done == DONE else FAILED)
+
+
+@njit(types.void(word, word, word, word), nogil=True, parallel=True)
+def _start(threads, function, flags, argument):
     for me in prange(threads):
-        call2(function, me, argument)
+        _be_one(me, function, flags, argument)
 
 
-@njit(types.void(word, word, word), nogil=True)
-def _alone(threads, function, argument):
-    call2(function, 0, argument)
+def new_flags(threads: int) -> np.ndarray:
+    """Return the flags of a team, int64 [threads, 16], each thread's on cache lines of its own."""
+    return aligned((threads, FLAG_BYTES // 8), "int64")
 
 
-def run(function: Any, threads: int, argument: int) -> None:
-    """Call the C function ``function(me, argument)`` for each ``me`` below ``threads``, all at the same time.
+def run(function: Any, flags: np.ndarray, argument: int) -> None:
+    """Call the C function ``function(me, argument)`` for each thread ``me`` of a team, all at the same time.
 
     Args:
-        function: what ``numba.cfunc`` returned.
-        threads: at most ``size()``, or those that meet would wait for one that never runs. With one, no other
-            thread is woken.
+        function: what ``lessons.kernels.jit.cfunc`` returned; it returns ``DONE`` when it has done all its work.
+        flags: ``new_flags(threads)``, for ``meet``; set to 0 here. With one thread, no other is woken. There are at
+            most ``size()``, or those that meet would wait for one that never runs.
         argument: an address, or any other int64.
 
     Raises:
         ValueError: for more threads than Numba has.
+        LessonError: when a thread has not done its work. What stopped it is printed by Python as an exception that
+            nobody could catch. The others leave at their next meeting.
     """
+    threads = len(flags)
     if threads > get_num_threads():
         raise ValueError(f"a team of {threads} needs as many threads, and Numba has {get_num_threads()}")
-    (_start if threads > 1 else _alone)(threads, function.address, argument)
+    lost = threads - _run(function, flags, argument)
+    if lost:
+        _all_arrive.cache_clear()
+        raise LessonError(
+            f"{lost} of {threads} threads ended before their work was done, and the result is lost; the first reason "
+            "printed above says why. Out of memory, free some; else set NUMBA_NUM_THREADS=1"
+        )
+
+
+def _run(function: Any, flags: np.ndarray, argument: int) -> int:
+    """Return how many threads have done all their work."""
+    threads, before = len(flags), get_num_threads()
+    with _one_at_a_time:
+        flags.fill(0)
+        if threads == 1:
+            _be_one(0, function.address, flags.ctypes.data, argument)
+        else:
+            set_num_threads(threads)  # no more than that are woken
+            try:
+                _start(threads, function.address, flags.ctypes.data, argument)
+            finally:
+                set_num_threads(before)
+        return int((flags[:, LEFT // 8] == DONE).sum())
 
 
 def size() -> int:
-    """Return how many threads surely run at the same time: Numba's current number, or 1.
+    """Return how many threads surely run at the same time: Numba's number now, at most this process's cores, or 1.
 
     Numba promises only that all parts of a loop are done, not that each has a thread of its own. OpenMP and
     Numba's own pool deal one part to each thread. TBB deals as it likes, and an environment with a thread limit
-    may have fewer threads than Numba was told; a team would then wait forever.
+    may have fewer threads than Numba was told; a team would then wait in vain. More threads than cores would wait
+    for one that is not running.
     """
-    threads = get_num_threads()
+    threads = min(get_num_threads(), len(available_cpus()))
     return threads if _all_arrive(threads) else 1
 
 
@@ -179,23 +152,17 @@ def _all_arrive(threads: int) -> bool:
     """Rehearse once: does each thread see all the others before it loses patience?"""
     if threads == 1:
         return True
-    flags = np.zeros((threads, FLAG_BYTES // 8), np.int64)
-    arrived = np.zeros(threads, np.int64)
-    argument = np.array([threads, flags.ctypes.data, arrived.ctypes.data])
-    run(_arrive, threads, argument.ctypes.data)
-    return threading_layer() != "tbb" and bool(arrived.all())
+    flags = new_flags(threads)
+    argument = np.array([threads, flags.ctypes.data])
+    return _run(_arrive, flags, argument.ctypes.data) == threads and threading_layer() != "tbb"
 
 
-@cfunc(types.void(word, word))
+@cfunc(word(word, word))
 def _arrive(me, argument):
-    a = carray(int64_pointer(argument), (3,))
-    threads, flags, arrived = a[0], a[1], carray(int64_pointer(a[2]), (a[0],))
-    _raise_flag(flags + me * FLAG_BYTES, 1)
-    looks, there = 0, 0
-    while there < threads and looks < PATIENCE:
-        there = 0
-        for other in range(threads):
-            there += _read_flag(flags + other * FLAG_BYTES)
-        looks += 1
-        _give_way()
-    arrived[me] = there == threads
+    a = carray(int64_pointer(argument), (2,))
+    threads, flags = a[0], a[1]
+    write_flag(flags + me * FLAG_BYTES, 1)
+    for other in range(threads):
+        if not comes(flags + other * FLAG_BYTES, 1, REHEARSAL):
+            return 0
+    return DONE
