@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from lessons.kernels.fma.reference import FLOP_PER_ROUND, INT8
+
 __all__ = ["FLOP_PER_ROUND", "flop", "fma"]
 
-CHAINS = 12
-FLOP_PER_ROUND = 2 * CHAINS  # per vector lane
-INT8 = "int8"
 CPU_DTYPES = ("float32", "float64", INT8)
 CUDA_DTYPES = ("float32", "float64")
 
