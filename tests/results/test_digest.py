@@ -81,5 +81,5 @@ def test_a_missing_module_is_said():
 
 def test_an_experiment_reaches_its_kernels():
     reached = digest.closure("lessons.experiments.cpu_memory")
-    assert {"lessons.kernels.stream.cpu", "lessons.kernels.simd", "lessons.units"} <= reached
+    assert {"lessons.kernels.stream.cpu", "lessons.kernels.tools.simd", "lessons.units"} <= reached
     assert "lessons.experiments.roofline" not in reached

@@ -55,8 +55,8 @@ class BandwidthStaircase(Experiment):
         )
 
     def run(self, progress: Progress = SILENT) -> Outcome:
-        from lessons.kernels.buffers import aligned
         from lessons.kernels.stream import stream
+        from lessons.kernels.tools.buffers import aligned
 
         sizes = _sizes(_dram_bytes())
         array = aligned(sizes[-1] // 8)
@@ -187,8 +187,8 @@ class WriteAllocate(Experiment):
         return Outcome(Quantity(factors["copy"], "1"), factors)
 
     def run(self, progress: Progress = SILENT) -> Outcome:
-        from lessons.kernels.buffers import aligned
         from lessons.kernels.stream import TRAFFIC, stream
+        from lessons.kernels.tools.buffers import aligned
 
         found = {}
         arrays = [aligned(_dram_bytes(6) // 8 // 64 * 64, fill=1.0) for _ in range(3)]

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
-from lessons.kernels import team
 from lessons.kernels.attention.cpu import scratch_floats
-from lessons.kernels.buffers import aligned
-from lessons.kernels.product import TILE
+from lessons.kernels.tools import team
+from lessons.kernels.tools.buffers import aligned
+from lessons.kernels.tools.product import TILE
 from lessons.llm import step
 from lessons.llm.cache import KVCache, Layout
 from lessons.llm.linear import address, fast_for_many, max_rows, product, row

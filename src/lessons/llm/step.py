@@ -20,14 +20,14 @@ from typing import Any
 import numpy as np
 from numba import carray, types
 
-from lessons.kernels.addresses import copy, float64_pointer, int32_pointer, int64_pointer, pointer
 from lessons.kernels.attention import cpu as attention_cpu
-from lessons.kernels.jit import cfunc, njit
-from lessons.kernels.product import TILE
 from lessons.kernels.rms_norm.cpu import rms_norm
-from lessons.kernels.rotary import rotate
-from lessons.kernels.swiglu import LANES, swiglu
-from lessons.kernels.team import DONE, call4, call7, meet, share
+from lessons.kernels.rotary.cpu import rotate
+from lessons.kernels.swiglu.cpu import LANES, swiglu
+from lessons.kernels.tools.addresses import copy, float64_pointer, int32_pointer, int64_pointer, pointer
+from lessons.kernels.tools.jit import cfunc, njit
+from lessons.kernels.tools.product import TILE
+from lessons.kernels.tools.team import DONE, call4, call7, meet, share
 
 FLOAT = 4  # bytes
 PART = 256  # tokens that a thread attends to at once, or half as many or half as many more

@@ -13,11 +13,11 @@ from functools import cache
 import numpy as np
 from numba import carray, types
 
-from lessons.kernels.addresses import pointer
 from lessons.kernels.attention import tiles
-from lessons.kernels.jit import njit
-from lessons.kernels.simd import CACHE_LINE
-from lessons.kernels.simd_exp import LOG2_E
+from lessons.kernels.tools.addresses import pointer
+from lessons.kernels.tools.exponential import LOG2_E
+from lessons.kernels.tools.jit import njit
+from lessons.kernels.tools.simd import CACHE_LINE
 
 STRETCH = 64  # tokens read at a time: their keys stay in the first-level cache for all query rows
 WIDEST = 16  # floats of the widest vector of any target

@@ -56,7 +56,7 @@ def flop(dtype: str, rounds: int, *, threads: int = 1, device: str = "cpu") -> f
         from lessons.kernels.packed import int8
 
         return FLOP_PER_ROUND * 4 * int8.choose(int8.ISAS).lanes * rounds * threads
-    from lessons.kernels import simd
+    from lessons.kernels.tools import simd
 
     lanes = simd.vector_bytes() // (4 if dtype == "float32" else 8)
     return FLOP_PER_ROUND * lanes * rounds * threads

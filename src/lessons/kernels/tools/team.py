@@ -16,11 +16,11 @@ from numba import carray, get_num_threads, prange, set_num_threads, threading_la
 from numba.extending import intrinsic
 
 from lessons.errors import LessonError
-from lessons.kernels import simd
-from lessons.kernels.addresses import int64_pointer
-from lessons.kernels.barrier import FLAG_BYTES, LEFT, comes, meet, write_flag
-from lessons.kernels.buffers import aligned
-from lessons.kernels.jit import cfunc, njit
+from lessons.kernels.tools import simd
+from lessons.kernels.tools.addresses import int64_pointer
+from lessons.kernels.tools.barrier import FLAG_BYTES, LEFT, comes, meet, write_flag
+from lessons.kernels.tools.buffers import aligned
+from lessons.kernels.tools.jit import cfunc, njit
 from lessons.topology import available_cpus
 
 __all__ = ["DONE", "call4", "call7", "meet", "new_flags", "run", "share", "size"]
@@ -97,7 +97,7 @@ def run(function: Any, flags: np.ndarray, argument: int) -> None:
     """Call the C function ``function(me, argument)`` for each thread ``me`` of a team, all at the same time.
 
     Args:
-        function: what ``lessons.kernels.jit.cfunc`` returned; it returns ``DONE`` when it has done all its work.
+        function: what ``lessons.kernels.tools.jit.cfunc`` returned; it returns ``DONE`` when it has done all its work.
         flags: ``new_flags(threads)``, for ``meet``; set to 0 here. With one thread, no other is woken. There are at
             most ``size()``, or those that meet would wait for one that never runs.
         argument: an address, or any other int64.

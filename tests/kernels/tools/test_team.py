@@ -11,10 +11,10 @@ from numba import carray, types
 
 from lessons import topology
 from lessons.errors import LessonError
-from lessons.kernels import team
-from lessons.kernels.addresses import int64_pointer
-from lessons.kernels.jit import cfunc
-from lessons.kernels.team import DONE, meet, new_flags, share
+from lessons.kernels.tools import team
+from lessons.kernels.tools.addresses import int64_pointer
+from lessons.kernels.tools.jit import cfunc
+from lessons.kernels.tools.team import DONE, meet, new_flags, share
 
 ROUNDS = 2000
 
@@ -46,7 +46,7 @@ def test_everyone_sees_what_was_written_before_the_meeting(threads):
 
 # In the processes below, so that a computer with one core can hold a team of two.
 TWO_CORES = """
-from lessons.kernels import team
+from lessons.kernels.tools import team
 team.available_cpus = lambda: {0, 1}
 """
 
@@ -94,9 +94,9 @@ EARLY = """
 import numpy as np
 from numba import carray, types
 from lessons.errors import LessonError
-from lessons.kernels.addresses import int64_pointer
-from lessons.kernels.jit import cfunc
-from lessons.kernels.team import DONE, meet
+from lessons.kernels.tools.addresses import int64_pointer
+from lessons.kernels.tools.jit import cfunc
+from lessons.kernels.tools.team import DONE, meet
 
 @cfunc(types.int64(types.int64, types.int64))
 def work(me, argument):
@@ -155,9 +155,9 @@ def test_two_python_threads_take_turns():
 from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numba import carray, types
-from lessons.kernels.addresses import int64_pointer
-from lessons.kernels.jit import cfunc
-from lessons.kernels.team import DONE, meet
+from lessons.kernels.tools.addresses import int64_pointer
+from lessons.kernels.tools.jit import cfunc
+from lessons.kernels.tools.team import DONE, meet
 
 @cfunc(types.int64(types.int64, types.int64))
 def work(me, flags):

@@ -48,10 +48,10 @@ def _make(
     global _cache_works
     if not _cache_works:
         return plainly()
-    from lessons.kernels.describe import Unknown
+    from lessons.kernels.tools.describe import Unknown
 
     try:
-        from lessons.kernels import cache
+        from lessons.kernels.tools import cache
 
         return getattr(cache, kind)(function, signature, options)
     except Unknown:

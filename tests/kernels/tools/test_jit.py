@@ -19,11 +19,12 @@ from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
 from lessons import kernels
-from lessons.kernels import cache, jit
-from lessons.kernels.describe import Unknown, describe
+from lessons.kernels import tools
 from lessons.kernels.packed import cpu, int8
 from lessons.kernels.packed.formats import FORMATS
 from lessons.kernels.packed.isa import PLAIN
+from lessons.kernels.tools import cache, jit
+from lessons.kernels.tools.describe import Unknown, describe
 
 word = types.int64
 
@@ -181,7 +182,7 @@ def test_where_numba_has_changed_kernels_are_compiled_with_one_warning(folder, m
     monkeypatch.setattr(jit, "_cache_works", True)
     # Imported anew, as in a process that starts with that Numba.
     monkeypatch.delitem(sys.modules, cache.__name__)
-    monkeypatch.delattr(kernels, "cache")
+    monkeypatch.delattr(tools, "cache")
     PLANTED[change](monkeypatch)
 
     def c_function(x):
@@ -257,7 +258,7 @@ def test_every_specialisation_of_a_packed_kernel_has_a_description_of_its_own():
 
 
 REPORT = """
-from lessons.kernels.describe import describe
+from lessons.kernels.tools.describe import describe
 from lessons.kernels.packed import cpu
 kernel = cpu.span("NF4", 2, "int8")
 print(sum(kernel.stats.cache_hits.values()), describe(kernel))
@@ -280,6 +281,7 @@ def test_a_later_process_loads_it_whatever_its_hash_seed(tmp_path):
 
 
 def test_the_digest_covers_every_file_of_the_kernels(tmp_path, monkeypatch):
+    assert Path(kernels.__file__).parent == cache.FOLDER
     (tmp_path / "deep").mkdir()
     (tmp_path / "one.py").write_text("1")
     (tmp_path / "deep" / "two.py").write_text("2")

@@ -15,9 +15,9 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from lessons.kernels import simd
-from lessons.kernels.clock import nanoseconds
-from lessons.kernels.jit import njit
+from lessons.kernels.tools import simd
+from lessons.kernels.tools.clock import nanoseconds
+from lessons.kernels.tools.jit import njit
 
 FLAG_BYTES = 128  # a flag a thread, two cache lines apart: the second is fetched along with the first
 LEFT = 8  # bytes from a flag to the word that its thread leaves behind: 0 while it works

@@ -12,7 +12,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from lessons.kernels.simd import i32, i64
+from lessons.kernels.tools.simd import i32, i64
 
 # Called by name: a kernel on disk cannot hold the address that this process found.
 _NAME = "lessons_clock"

@@ -29,9 +29,9 @@ from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataC
 from numba.core.ccallback import CFunc
 from numba.core.registry import cpu_target
 
-from lessons.kernels.describe import describe
+from lessons.kernels.tools.describe import describe
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parent.parent  # of all kernels
 
 
 def njit(function: Callable, signature: Any, options: dict[str, Any]) -> Any:

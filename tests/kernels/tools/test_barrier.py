@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from numba import types
 
-from lessons.kernels import barrier, simd
-from lessons.kernels.barrier import FLAG_BYTES, LEFT, comes
-from lessons.kernels.clock import nanoseconds
-from lessons.kernels.jit import njit
-from lessons.kernels.team import new_flags
+from lessons.kernels.tools import barrier, simd
+from lessons.kernels.tools.barrier import FLAG_BYTES, LEFT, comes
+from lessons.kernels.tools.clock import nanoseconds
+from lessons.kernels.tools.jit import njit
+from lessons.kernels.tools.team import new_flags
 
 word = types.int64
 
