@@ -61,7 +61,9 @@ def chapters(device: str) -> Iterator[tuple[str, list[Experiment]]]:
     import lessons.experiments
 
     for module in pkgutil.iter_modules(lessons.experiments.__path__):
-        listed = getattr(importlib.import_module(f"lessons.experiments.{module.name}"), "EXPERIMENTS", [])
+        if not module.ispkg:
+            continue  # what every experiment is made of
+        listed = importlib.import_module(f"lessons.experiments.{module.name}").EXPERIMENTS
         fitting = [e for e in listed if e.device == device]
         if fitting:
             yield module.name, fitting
