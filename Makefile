@@ -11,11 +11,11 @@ NOTEBOOKS := $(wildcard book/*.ipynb)
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-book: model machine ## build the website, every chapter executed on this machine
+book: model machine ## build the website from the chapters, executed on this machine where they have changed
 	$(BIN)/python tools/build_book.py
 
-test: model machine ## run the unit tests, every notebook, and the site in a browser
-	$(BIN)/python -m pytest -n 2 --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout=240 tests book
+test: book ## run every notebook that has changed, the unit tests, and the site in a browser
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests
 
 lint: environment ## check style, types, and that notebooks hold no outputs
 	$(BIN)/ruff check .
