@@ -182,8 +182,8 @@ def test_offers_are_the_cheapest_and_in_order():
     values = [offer.bytes_per_dollar for offer in found]
     assert values == sorted(values, reverse=True)
     h100 = next(offer for offer in found if offer.card.key == "h100_sxm")
-    assert h100.price.dollars_per_hour == 3.49
-    assert h100.bytes_per_dollar == pytest.approx(3.35e12 * 3600 / 3.49)
-    assert h100.flop_per_dollar == pytest.approx(989.4e12 * 3600 / 3.49, rel=1e-3)
+    assert h100.price.dollars_per_hour == 3.99 and h100.price.gpus == 1
+    assert h100.bytes_per_dollar == pytest.approx(3.35e12 * 3600 / 3.99)
+    assert h100.flop_per_dollar == pytest.approx(989.4e12 * 3600 / 3.99, rel=1e-3)
     assert h100.cards_for(141e9) == 2 and h100.cards_for(72e9) == 1
     assert cards.picture().png

@@ -16,11 +16,11 @@ HOUR = 3600  # seconds
 
 
 class Offer(NamedTuple):
-    """An accelerator at its lowest price in the table.
+    """An accelerator at one of its prices in the table.
 
     Attributes:
         card: its data sheet.
-        price: that price, with its provider and date.
+        price: that price, with its provider, form and date.
     """
 
     card: Accelerator
@@ -40,14 +40,32 @@ class Offer(NamedTuple):
         """Return how many of them hold ``needed`` bytes when ``share`` of each memory may be used."""
         return math.ceil(needed / (share * self.card.memory_bytes))
 
+    def rented_for(self, needed: float) -> int:
+        """Return how many of them must be rented to have those: a node is rented whole."""
+        return math.ceil(self.cards_for(needed) / self.price.gpus) * self.price.gpus
 
-def offers() -> list[Offer]:
-    """Return the cheapest offer of each accelerator that has a price, the most bytes per dollar first."""
+    def dollars_per_hour(self, needed: float) -> float:
+        """Return what an hour of them all costs."""
+        return self.rented_for(needed) * self.price.dollars_per_hour
+
+
+def offers(needed: float = 0) -> list[Offer]:
+    """Return the cheapest offer of each accelerator that has a price, the most bytes per dollar first.
+
+    Args:
+        needed: bytes that the rented ones must hold together; the whole rent decides. With 0 the price of a single
+            accelerator decides, be it a share of a node.
+    """
     cheapest: dict[str, Offer] = {}
+
+    def cost(offer: Offer) -> tuple[float, float, int]:
+        price = offer.price
+        return offer.dollars_per_hour(needed), price.dollars_per_hour, price.gpus
+
     for price in datasheets.table("prices").values():
         offer = Offer(datasheets.accelerator(price.accelerator), price)
         known = cheapest.get(price.accelerator)
-        if known is None or price.dollars_per_hour < known.price.dollars_per_hour:
+        if known is None or cost(offer) < cost(known):
             cheapest[price.accelerator] = offer
     return sorted(cheapest.values(), key=lambda offer: -offer.bytes_per_dollar)
 

@@ -28,8 +28,8 @@ class Float8OnDevice(Experiment):
     cited = (
         "Weight-only 4-bit kernels come near their factor of four while batches are small, up to 16 to 32 rows, and "
         "fall towards 1.5 at 128 ([Frantar et al. 2025](https://arxiv.org/abs/2408.11743)). FP8 products run at "
-        "twice the 16-bit rate on paper from Ada and Hopper on; a whole language model gained little from it on an "
-        "H800 where memory or overheads were the limit ([Luo et al. 2024](https://arxiv.org/abs/2402.13499))."
+        "twice the 16-bit rate on paper on NVIDIA cards from Ada and Hopper on; a whole language model gained little "
+        "from it on an H800 where memory or overheads were the limit ([Luo et al. 2024](https://arxiv.org/abs/2402.13499))."
     )
 
     def predict(self, passport: Passport) -> Outcome:
