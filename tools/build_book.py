@@ -1,7 +1,7 @@
 """Build the website: run the notebooks on this machine, then make the site from what they showed.
 
-nbval runs them, in reading order and each in a kernel of its own, so that they are tests and pages at once. Sphinx would
-run them in alphabetical order. One that would show the same again is not run: see chapters.py.
+nbval runs them, in reading order and each in a kernel of its own, so that they are tests and pages at once. Sphinx
+would run them in alphabetical order. One that would show the same again is not run: see chapters.py.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def build(fresh: bool) -> int:
 
 
 def run_notebooks() -> dict[str, float] | None:
-    """Run the notebooks that would show something else than they did, and return the seconds of each; None on a failure.
+    """Run the notebooks that would show something else than they did; return the seconds of each, None on a failure.
 
     The report card is last, and by itself, since what it shows depends on what the others have written.
     """

@@ -41,7 +41,7 @@ def key(notebook: Path, ledger: Path) -> str:
 
 
 def _package(slug: str) -> list[Path]:
-    """Return the package's files without the chapters other than ``slug``; all of them for a page that is no chapter."""
+    """Return the package's files, without the chapters other than ``slug``."""
     inside = [path for path in _files(ROOT / "src" / "lessons") if "__pycache__" not in path.parts]
     chapters = {path.parent.name for path in CHAPTERS.glob("*/__init__.py")}
     others = chapters - {slug}

@@ -2,7 +2,7 @@
 
     pytest -p keep_outputs --keep-outputs FOLDER --nbval-lax book/cpu_memory.ipynb
 
-Each notebook that runs to its end without a failure is written to FOLDER, with its outputs and the seconds that it took.
+Each notebook that runs to its end without a failure is written to FOLDER, with its outputs and the seconds it took.
 So the notebooks are run once, as tests, and their outputs are the pages.
 """
 

@@ -1,7 +1,7 @@
 """The passport and the chapters' experiments on the least machine: all restrictions at once.
 
-One CPU, 3 GB of address space beside the libraries, code for the generic processor, no cache folder that can be written, no network.
-Each child first proves that it is restricted, then does its work.
+One CPU, 3 GB of address space beside the libraries, code for the generic processor, no cache folder that can be
+written, no network. Each child first proves that it is restricted, then does its work.
 """
 
 import json
