@@ -82,6 +82,7 @@ class Disaggregation(Experiment):
         "Simulated: two accelerators, one for prompts and one for writing, and a loose limit on each token's time. How "
         "much of the load of two mixed ones do they carry?"
     )
+    SMALL = {"requests": 40}
 
     def __init__(self, requests: int = 800) -> None:
         self.requests = requests

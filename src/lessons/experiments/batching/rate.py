@@ -24,6 +24,7 @@ class Rate(Experiment):
     question = (
         "One core writes for 16 people in each step instead of one. How many times the tokens a second?"
     )
+    SMALL = {"rounds": 1, "tokens": 3}
     batches = (1, 2, 4, 8, 16)
     tokens, rounds = 10, 2
 

@@ -38,6 +38,7 @@ class Slots(Experiment):
         "Eight slots, and answers of very unequal length: how many times the tokens a second does continuous "
         "batching write, compared with static batching?"
     )
+    SMALL = {"requests": 10}
     requests = 48
 
     def predict(self, passport: Passport) -> Outcome:

@@ -24,6 +24,8 @@ class BandwidthStaircase(Experiment):
     title = "read bandwidth at the largest working set"
     unit = "B/s"
     question = "How many bytes a second can one thread read once its array fits in no cache?"
+    SMALL = {"limit": 1 << 20}
+    limit = 1 << 40  # bytes of the largest working set
 
     def predict(self, passport: Passport) -> Outcome:
         # Both sides of each cache's end, so that the line steps down exactly there.
@@ -41,7 +43,7 @@ class BandwidthStaircase(Experiment):
         from lessons.kernels.buffers import aligned
         from lessons.kernels.stream import stream
 
-        sizes = sizes_up_to(dram_bytes())
+        sizes = sizes_up_to(dram_bytes(limit=self.limit))
         array = aligned(sizes[-1] // 8)
         rates: list[Quantity] = []
         for size in sizes:

@@ -19,12 +19,12 @@ def sizes_up_to(largest: int, step: int = 2) -> list[int]:
     return [*sizes, largest]
 
 
-def dram_bytes(share: int = 1) -> int:
-    """Return the working set that stands for memory on this machine, or a part of it."""
+def dram_bytes(share: int = 1, limit: int = 1 << 40) -> int:
+    """Return the working set that stands for memory on this machine, or a part of it, but at most ``limit`` bytes."""
     from lessons import topology
     from lessons.passport.measuring import working_sets
 
-    return working_sets(topology.read())["dram"] // share
+    return min(working_sets(topology.read())["dram"] // share, limit)
 
 
 def curve(sizes: list[int], quantities: list[Quantity], name: str) -> dict:

@@ -17,6 +17,8 @@ class Independent(Experiment):
     title = "speed-up of 16 independent walks over one"
     unit = "1"
     question = "How much faster are random loads when 16 of them do not depend on each other?"
+    SMALL = {"limit": 1 << 20}
+    limit = 1 << 40  # bytes of the ring
     WALKS = (1, 2, 4, 8, 16)
 
     def predict(self, passport: Passport) -> Outcome:
@@ -38,7 +40,7 @@ class Independent(Experiment):
 
         from lessons.kernels.chase import chase_many, ring
 
-        links = ring(dram_bytes(2))
+        links = ring(dram_bytes(2, self.limit))
         lines = len(links) // 8
         per_load: list[Quantity] = []
         for walks in self.WALKS:

@@ -17,6 +17,8 @@ class LatencyStaircase(Experiment):
     title = "latency of one dependent load at the largest ring"
     unit = "s"
     question = "How long does one load take when its line is in no cache?"
+    SMALL = {"limit": 1 << 20}
+    limit = 1 << 40  # bytes of the largest ring
 
     def predict(self, passport: Passport) -> Outcome:
         sizes = sizes_up_to(passport.sizes["cpu.dram"] // 2, 4)
@@ -31,7 +33,7 @@ class LatencyStaircase(Experiment):
         from lessons.kernels.chase import chase, ring, walker
 
         seconds: list[Quantity] = []
-        sizes = sizes_up_to(dram_bytes(2), 4)
+        sizes = sizes_up_to(dram_bytes(2, self.limit), 4)
         steps = 1 << 15
         for size in sizes:
             progress(format_binary(size))

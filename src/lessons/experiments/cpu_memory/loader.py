@@ -36,6 +36,7 @@ class DataLoaderWorkers(Experiment):
     title = "speed-up of one DataLoader worker for each core"
     unit = "1"
     question = "How many times faster does a DataLoader decode with one worker for each core than with none?"
+    SMALL = {"ITEMS": 8, "WORKERS": (0, 1)}
     WORKERS = (0, 1, 2, 4)
     ITEMS = 64
 

@@ -17,6 +17,8 @@ class WriteAllocate(Experiment):
     title = "speed-up of a copy by non-temporal stores"
     unit = "1"
     question = "How much faster is a large copy whose stores do not first read the line that they overwrite?"
+    SMALL = {"limit": 1 << 20}
+    limit = 1 << 40  # bytes of an array
 
     def predict(self, passport: Passport) -> Outcome:
         factors = {"copy": memory.write_allocate_factor(1, 1), "triad": memory.write_allocate_factor(2, 1)}
@@ -27,7 +29,7 @@ class WriteAllocate(Experiment):
         from lessons.kernels.stream import TRAFFIC, stream
 
         found = {}
-        arrays = [aligned(dram_bytes(6) // 8 // 64 * 64, fill=1.0) for _ in range(3)]
+        arrays = [aligned(dram_bytes(6, self.limit) // 8 // 64 * 64, fill=1.0) for _ in range(3)]
         for kind in ("copy", "triad"):
             progress(kind)
             a, b, c = arrays if sum(TRAFFIC[kind]) == 3 else (arrays[0], arrays[1], arrays[1])

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from lessons.experiments.base import SILENT, Outcome, Progress
-from lessons.experiments.inference_vs_training.trained import Trained
+from lessons.experiments.inference_vs_training.trained import TINY, Trained
 from lessons.formulas import kv_cache, training
 from lessons.measure.conditions import one_thread
 from lessons.passport import Passport
@@ -28,6 +28,7 @@ class Memory(Trained):
     title = "memory of a training step"
     unit = "B"
     question = "In float32, how many bytes does a training step keep: 28 million weights, 512 tokens?"
+    SMALL = {"shape": TINY}
 
     def predict(self, passport: Passport) -> Outcome:
         s = self.shape

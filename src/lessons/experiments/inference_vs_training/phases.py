@@ -84,6 +84,7 @@ class Phases(Experiment):
         "One core reads a prompt of 512 tokens. How many times more tokens a second is that than it writes for one "
         "user?"
     )
+    SMALL = {"tokens": {"decode": [1, 4], "prefill": [4, 9]}}
     panels = (1, 2)
 
     def __init__(self, prompts: Sequence[int] = (8, 64, 512), users: Sequence[int] = (1, 4, 16, 64)) -> None:

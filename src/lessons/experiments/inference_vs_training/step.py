@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lessons.experiments.base import SILENT, Outcome, Progress, Unavailable
-from lessons.experiments.inference_vs_training.trained import Trained
+from lessons.experiments.inference_vs_training.trained import TINY, Trained
 from lessons.formulas import training
 from lessons.formulas.memory import write_allocate_factor
 from lessons.formulas.roofline import attention
@@ -26,6 +26,7 @@ class Step(Trained):
     title = "training step, over inference of the same tokens"
     unit = "1"
     question = "How many times as long as a forward pass does one core take to train on the same 512 tokens?"
+    SMALL = {"shape": TINY}
     dtype, itemsize, rounds = "float32", 4, 3
 
     def predict(self, passport: Passport) -> Outcome:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from lessons.experiments.base import Experiment
 from lessons.formulas.training import TrainingShape
 
+TINY = TrainingShape(layers=2, hidden=64, heads=4, ffn=176, vocab=256, batch=2, sequence=16)
+
 
 class Trained(Experiment):
     """An experiment on a training step.

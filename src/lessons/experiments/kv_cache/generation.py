@@ -21,6 +21,7 @@ class Generation(Experiment):
     question = (
         "After 256 tokens, how many times longer does one core take for the next one without a KV cache?"
     )
+    SMALL = {"lengths": (4, 8, 12, 16)}
     lengths = (32, 64, 128, 256)
 
     def predict(self, passport: Passport) -> Outcome:

@@ -19,6 +19,7 @@ class Indirection(Experiment):
     title = "paged over contiguous attention, blocks placed by the pool"
     unit = "1"
     question = "How much longer does attention take through a block table, where the pool put the blocks?"
+    SMALL = {"tokens": 256, "pool_blocks": 128, "runs": (1, 4, 16)}
     tokens, pool_blocks = 1024, 512
     runs = (1, 4, 16, 64)
 
@@ -26,7 +27,8 @@ class Indirection(Experiment):
         from lessons.llm.attention_layers import DIM, KV_HEADS, LAYERS
 
         bytes_read = kv_cache.bytes_per_token(LAYERS, KV_HEADS, DIM, FLOAT) * self.tokens
-        seconds = bytes_read / passport.bandwidth("read", passport.levels[-2]).value
+        nearest = passport.levels[-2:][0]  # the last cache; memory, where the system tells of no cache
+        seconds = bytes_read / passport.bandwidth("read", nearest).value
         # The same bytes and the same arithmetic; a block table is one number for each block of 16 tokens.
         return Outcome(Quantity(1.0, "1"), {"seconds": seconds, "bytes": bytes_read})
 

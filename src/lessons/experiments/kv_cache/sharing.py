@@ -23,6 +23,7 @@ class Sharing(Experiment):
     question = (
         "Four prompts begin with the same page of text. How many times faster is prefill that shares it?"
     )
+    SMALL = {"written": 2}
     panels = None
     written = 12  # tokens of each answer
     page_tokens, questions = 200, (

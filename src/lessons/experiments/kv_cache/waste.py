@@ -20,6 +20,7 @@ class Waste(Experiment):
     simulated = True
     unit = "%"
     question = "With blocks of 16 tokens, what share of the cache memory holds token states under full load?"
+    SMALL = {"block_sizes": (8, 16)}
     panels = (1, 2)
     block_sizes = (1, 8, 16, 32, 64, 128)
 

@@ -16,7 +16,7 @@ COLUMNS = 512  # of each row: whole blocks of every size
 LAYERS, EMBEDDING = "layers", "embedding"
 
 
-def sampled(every: int = 64) -> dict[str, np.ndarray]:
+def sampled(every: int) -> dict[str, np.ndarray]:
     """Return rows of the model's matrices, float32 [rows, 512]: of all layers together, and of the embedding."""
     from lessons.llm.gguf import GGUF
     from lessons.llm.load import find_model
@@ -49,6 +49,8 @@ class WeightError(Experiment):
     question = (
         "A weight gets four bits, and 32 weights share a scale. What share of their power becomes noise?"
     )
+    SMALL = {"every": 512}
+    every = 64  # of the rows of each matrix one is looked at
     panels = (1, 2)
     blocks = (32, 64, 128)
 
@@ -59,7 +61,7 @@ class WeightError(Experiment):
     def run(self, progress: Progress = SILENT) -> Outcome:
         progress("reading the file")
         data: dict[str, Any] = {"noise": {}, "kurtosis": {}}
-        for place, weights in sampled().items():
+        for place, weights in sampled(self.every).items():
             by_block = weights.reshape(-1, 32)
             scaled = by_block / np.maximum(by_block.std(axis=1, keepdims=True), 1e-12)
             data["kurtosis"][place] = float(np.mean((scaled - scaled.mean(axis=1, keepdims=True)) ** 4))

@@ -158,6 +158,7 @@ class Outliers(Experiment):
         "Weights and activations both get 8 bits, and one scale serves all activations of a layer. By what "
         "share is a product wrong?"
     )
+    SMALL = {"texts": 1, "length": 16}
     shown = (
         "one scale, absmax",
         "one scale, 99.9 %",

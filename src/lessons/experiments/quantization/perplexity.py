@@ -26,6 +26,7 @@ class Perplexity(Experiment):
     question = (
         "How many times as much surprise a token do symmetric 3-bit weights add to the model as Q4_0 weights?"
     )
+    SMALL = {"formats": ("Q8_0", "Q4_0", "INT3"), "texts": 1, "length": 33}
     formats = ("Q8_0", "E4M3", "NF4", "Q4_0", "INT3")
     block = 32
     texts, length = 5, 81  # 80 tokens are foreseen in each: five passes of 16

@@ -24,6 +24,7 @@ class Rows(Experiment):
         "Five tokens share one reading of the packed weights. How many times as long as one token do they "
         "take in float32 arithmetic?"
     )
+    SMALL = {"rounds": 2}
     rows = (1, 5, 16)
     variants = ("packed, float32", "packed, int8")
     rounds = 6

@@ -22,6 +22,7 @@ class Speed(Experiment):
     rounds = 7
     unit = "1"
     question = "How many times as many tokens a second does one core write with packed 4-bit weights as with float32?"
+    SMALL = {"rounds": 2}
 
     def predict(self, passport: Passport) -> Outcome:
         rate = passport.bandwidth("read", "dram").value

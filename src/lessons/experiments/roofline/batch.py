@@ -21,6 +21,7 @@ class Batch(Experiment):
     title = "rows that take twice as long as one"
     unit = "rows"
     question = "One row times a large matrix takes some time. How many rows at once take twice that time?"
+    SMALL = {"limit": 1 << 20}
     panels = (1, 2)
     inputs = 2048
 

@@ -19,6 +19,7 @@ class Fusion(Experiment):
     title = "gain of one fused pass"
     unit = "1"
     question = "relu(a x + b) c as four NumPy calls: how many times as fast is one fused pass?"
+    SMALL = {"limit": 1 << 20}
 
     def __init__(self, limit: int = GIB) -> None:
         self.limit = limit

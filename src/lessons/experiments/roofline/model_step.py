@@ -21,6 +21,7 @@ class ModelStep(Experiment):
     title = "one decoded token, all its operations"
     unit = "s"
     question = "How long does one core need for one token of a model of SmolLM2's shape, in float32?"
+    SMALL = {"context": 16, "prompt": 9}
     panels = (1, 2)
 
     def __init__(self, name: str = "smollm2-135m", context: int = 1024, prompt: int = 128) -> None:

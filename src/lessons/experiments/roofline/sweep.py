@@ -23,6 +23,7 @@ class Sweep(Experiment):
     title = "where the roof bends"
     unit = "FLOP/B"
     question = "How many FLOP per byte can one core do before the arithmetic begins to cost time?"
+    SMALL = {"limit": 1 << 20}
     panels = (1, 2)
 
     def __init__(self, limit: int = GIB) -> None:

@@ -28,6 +28,7 @@ class SpeedUp(Experiment):
     title = "speed-up on input-grounded prompts"
     unit = "1"
     question = "How much faster is prompt lookup where the answer stands in the prompt?"
+    SMALL = {"tokens": 6}
     tokens = 48
 
     def predict(self, passport: Passport) -> Outcome:

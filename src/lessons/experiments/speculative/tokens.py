@@ -22,6 +22,8 @@ class TokensPerPass(Experiment):
     title = "tokens written in a pass"
     unit = "tokens"
     question = "How many tokens does a pass write when a copy of the model drafts seven?"
+    SMALL = {"tokens": 9, "prompts": ("story",)}
+    tokens, prompts = 25, ("story", "explain")
 
     def predict(self, passport: Passport) -> Outcome:
         return Outcome(Quantity(expected_tokens(PUBLISHED, DRAFT), self.unit), {"acceptance": PUBLISHED})
@@ -36,9 +38,11 @@ class TokensPerPass(Experiment):
         progress("rounding a copy to four bits")
         copy = load("bfloat16", through="Q4_0")
         steps = []
-        for prompt in [p for p in prompts.load() if p.name in ("story", "explain")]:
+        for prompt in [p for p in prompts.load() if p.name in self.prompts]:
             progress(prompt.name)
-            answer = generate(target(FLOATS), chat(prompt.request), ModelDrafter(copy, capacity=512), 25)
+            answer = generate(
+                target(FLOATS), chat(prompt.request), ModelDrafter(copy, capacity=512), self.tokens
+            )
             steps += [s for s in answer.steps if s.drafted == DRAFT]
         reached = [sum(s.accepted >= i for s in steps) for i in range(DRAFT + 1)]
         kept, judged = sum(reached[1:]), sum(reached[:-1])

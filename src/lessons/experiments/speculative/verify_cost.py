@@ -33,6 +33,7 @@ class VerifyCost(Experiment):
     question = (
         "With packed weights, how many times as long as a pass over one token does a pass over eight take?"
     )
+    SMALL = {"rounds": 2}
     engines: tuple[str, ...] = (FLOATS, PACKED)
     rounds = 4
 
