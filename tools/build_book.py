@@ -12,10 +12,13 @@ import subprocess
 import sys
 import sysconfig
 import time
+from pathlib import Path
 
 import yaml
 from execute import NotebookFailed, execute
 from project import PLACEHOLDER, ROOT, SITE, address, notebooks
+
+from lessons.results import Ledger
 
 EXECUTED = ROOT / "_build" / "executed"
 SECONDS_A_NOTEBOOK = (
@@ -65,10 +68,7 @@ def configuration() -> dict:
 
 def run_notebooks() -> dict[str, float]:
     """Run the notebooks one after the other into ``EXECUTED``; return each one's seconds."""
-    # The report card sums up this run: an older ledger would put older numbers into it.
-    ledger = ROOT / "_build" / "ledger.json"
-    ledger.unlink(missing_ok=True)
-    os.environ["LESSONS_LEDGER"] = str(ledger)
+    os.environ["LESSONS_LEDGER"] = str(fresh_ledger(ROOT / "_build" / "ledger"))
     os.environ["LESSONS_QUIET"] = "1"  # a line of progress is for whoever waits, not for a page
     times = {}
     chapters = notebooks()
@@ -79,6 +79,12 @@ def run_notebooks() -> dict[str, float]:
         times[notebook.stem] = time.monotonic() - began
         print(f"{times[notebook.stem]:.1f} s", flush=True)
     return times
+
+
+def fresh_ledger(folder: Path) -> Path:
+    """Drop an older run's entries, which would put older numbers on the report card. The reader's guesses stay."""
+    Ledger(folder).clear()
+    return folder
 
 
 def make_site() -> int:

@@ -2,7 +2,19 @@
 
 import nbformat
 import pytest
+from build_book import fresh_ledger
 from execute import NotebookFailed, execute
+
+from lessons.results import Entry, Ledger
+from lessons.units import Quantity
+
+
+def test_a_build_starts_without_entries_and_with_the_readers_guesses(tmp_path):
+    old = Entry("a.x", "t", Quantity(1.0, "s"), Quantity(2.0, "s"), guess=4.0)
+    Ledger(tmp_path).write(old)
+    ledger = Ledger(fresh_ledger(tmp_path))
+    assert ledger.entries() == [] and ledger.guess("a.x") == 4.0
+    assert fresh_ledger(tmp_path / "none") == tmp_path / "none"
 
 
 def write(path, *sources):

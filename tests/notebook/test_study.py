@@ -6,6 +6,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
+from lessons import topology
 from lessons.experiments.base import Experiment, Outcome, Unavailable
 from lessons.notebook import study as study_function
 from lessons.notebook.report_card import card, ratios, summary
@@ -48,7 +49,7 @@ class Missing(Answer):
 def ledger(tmp_path, monkeypatch):
     import sys
 
-    monkeypatch.setenv("LESSONS_LEDGER", str(tmp_path / "ledger.json"))
+    monkeypatch.setenv("LESSONS_LEDGER", str(tmp_path / "ledger"))
     passport = type("P", (), {"fingerprint": "made up"})()
     monkeypatch.setattr(sys.modules["lessons.notebook.study"], "this_passport", lambda: passport)
     InteractiveShell.instance()
@@ -85,6 +86,28 @@ def test_what_cannot_run_is_said_and_not_written(ledger):
     (output,) = displayed(Missing())
     assert "no second answer" in output.data["text/markdown"]
     assert ledger.entries() == []
+
+
+def test_a_run_without_a_guess_keeps_and_shows_the_old_one(ledger):
+    displayed(Answer(), guess=4.0)
+    assert "4.00 s" in str([o.data for o in displayed(Answer())])
+    assert [e.guess for e in ledger.entries()] == [4.0]
+
+
+def test_a_ledger_that_cannot_be_written_is_a_sentence_after_the_result(ledger):
+    ledger.path.write_text("a file in the way")
+    *result, last = displayed(Answer(), guess=4.0)
+    assert any("<svg" in o.data.get("text/html", "") for o in result)
+    assert "not on the report card" in last.data["text/markdown"]
+    assert str(ledger.path) in last.data["text/markdown"]
+
+
+def test_the_report_card_is_of_this_machine(ledger):
+    here, away = topology.read().fingerprint(), "another; 64 cores"
+    for name, machine in (("mine", here), ("theirs", away)):
+        ledger.write(dataclasses.replace(entry(name, 1.0, 2.0), machine=machine))
+    assert [row[0] for row in card().rows] == ["intro.mine"]
+    assert "1 experiments" in ratios().alt and "**1** predictions" in summary()
 
 
 def test_the_progress_line_is_empty_at_the_end(ledger, monkeypatch):

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
+from lessons import topology
 from lessons.notebook.tables import Table, table
 from lessons.results import Entry, Ledger
 from lessons.units import format_value
 
 
+def mine(ledger: Ledger | None = None) -> list[Entry]:
+    """Return the ledger's entries of this machine: a project's folder may have come here from another."""
+    return (ledger or Ledger()).entries(topology.read().fingerprint())
+
+
 def card(entries: list[Entry] | None = None) -> Table:
-    """Return the table of all entries: predicted, measured, the ratio, and the reader's guesses if any."""
-    entries = Ledger().entries() if entries is None else entries
+    """Return the table of all entries: predicted, measured, the ratio, and the reader's guesses if any.
+
+    Args:
+        entries: those of this machine when left out, here and in the functions below.
+    """
+    entries = mine() if entries is None else entries
     columns = ["experiment", "what", "predicted", "measured", "measured / predicted"]
     rows: list[list[Any]] = [[e.id, e.title, e.predicted, e.measured, e.ratio] for e in entries]
     if any(e.guess is not None for e in entries):
@@ -25,7 +35,7 @@ def ratios(entries: list[Entry] | None = None) -> Any:
     """Return a figure of all ratios, 1 in the middle, on a logarithmic axis."""
     from lessons import figures
 
-    entries = Ledger().entries() if entries is None else entries
+    entries = mine() if entries is None else entries
     if not entries:
         return card(entries)
     figure, (ax,) = figures.new()
@@ -57,7 +67,7 @@ def ratios(entries: list[Entry] | None = None) -> Any:
 
 def summary(entries: list[Entry] | None = None) -> str:
     """Return one paragraph of Markdown that says how well the predictions did and which missed most."""
-    entries = Ledger().entries() if entries is None else entries
+    entries = mine() if entries is None else entries
     if not entries:
         return "The ledger is empty: run the chapters first, then this page."
     inside = [e for e in entries if 0.8 <= e.ratio.value <= 1.25]
