@@ -107,7 +107,7 @@ def test_the_report_card_is_of_this_machine(ledger):
     for name, machine in (("mine", here), ("theirs", away)):
         ledger.write(dataclasses.replace(entry(name, 1.0, 2.0), machine=machine))
     assert [row[0] for row in card().rows] == ["intro.mine"]
-    assert "1 experiments" in ratios().alt and "**1** predictions" in summary()
+    assert "experiments: 1." in ratios().alt and "**1** predictions" in summary()
 
 
 def test_the_progress_line_is_empty_at_the_end(ledger, monkeypatch):
@@ -131,7 +131,31 @@ def test_the_report_card_counts_what_came_close_and_names_the_widest_miss():
     assert "your guess" not in card(entries).columns
     guessed = [dataclasses.replace(entries[0], guess=2.5), *entries[1:]]
     assert [row[-1] for row in card(guessed).rows] == ["2.50 s", "", ""]
-    assert "1 of them" in ratios(entries).alt
+    assert "between 0.8 and 1.25: 1." in ratios(entries).alt
+
+
+class Nothing(Answer):
+    id = "intro.nothing"
+
+    def predict(self, passport):
+        return Outcome(Quantity(0.0, "s"), {"x": [1, 2]})
+
+    def explain(self, prediction, result):
+        return "Nothing was predicted."
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_prediction_of_zero_is_on_the_card_and_breaks_no_axis(ledger):
+    assert "undefined" in str([o.data for o in displayed(Nothing())])
+    nothing = ledger.entries()
+    assert "**0**" in summary(nothing) and "widest" not in summary(nothing)
+    assert ratios(nothing).rows == ()
+    crossing = dataclasses.replace(entry("crossing", 1.0, 0.5), predicted=Quantity(0.1, "s", -0.1, 0.3))
+    below = entry("below", -1.0, 2.0)
+    entries = [*nothing, entry("good", 1.0, 1.1), crossing, below]
+    assert [row[-1] for row in card(entries).rows] == ["undefined", "1.10", "5.00 (unbounded)", "-2.00"]
+    assert "experiments: 2." in ratios(entries).alt and "Without a ratio to draw: 2." in ratios(entries).alt
+    assert "`intro.crossing`" in summary(entries)
 
 
 def test_an_empty_ledger_is_no_error():
