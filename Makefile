@@ -51,8 +51,8 @@ model: environment ## install the language model and check its hash
 machine: environment ## measure this machine, unless machine.json is of it already
 	$(BIN)/lessons passport --if-needed
 
-clean: ## remove the built site; the environment and machine.json stay
-	rm -rf _build
+clean: ## remove what was built and run; the environment, machine.json and your guesses stay
+	rm -rf _build/html _build/next _build/executed _build/kept _build/site.key _build/executions.log _build/ledger/*.json
 
 # A Python that the caller named is insisted on; whichever python3 is first on the path today is not.
 environment: ## make .venv with all that the book needs (TORCH_INDEX=address: take torch from there)

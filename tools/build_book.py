@@ -24,7 +24,7 @@ from project import BUILD, PLACEHOLDER, ROOT, SITE, address, notebooks
 from set_up import alone
 
 EXECUTED = BUILD / "executed"  # what the site is made from
-LEDGER = BUILD / "ledger.json"
+LEDGER = BUILD / "ledger"
 LOG = BUILD / "executions.log"  # a line for each time that a notebook was run
 SITE_KEY = BUILD / "site.key"
 BUDGET = 45.0  # seconds a chapter on two quiet cores
@@ -87,13 +87,23 @@ def run_notebooks() -> dict[str, float] | None:
     for group in ([path for path in every if path.stem != LAST], card):
         keys = {path: chapters.key(path, LEDGER) for path in group}
         stale = [path for path, key in keys.items() if chapters.kept_key(path) != key]
+        began = time.time()
         if stale and not run(stale):
             return None
+        for path in stale:
+            forget(path.stem, before=began)
         times |= {path.stem: chapters.stamp(path, keys[path]) for path in stale}
     with LOG.open("a", encoding="utf-8") as log:
         now = datetime.datetime.now().isoformat(timespec="seconds")
         log.writelines(f"{now} {name} {seconds:.1f} s\n" for name, seconds in times.items())
     return times
+
+
+def forget(slug: str, before: float) -> None:
+    """Drop a chapter's entries that its last run did not write: the experiments are gone. Guesses stay."""
+    for entry in LEDGER.glob(f"{slug}.*.json"):
+        if entry.stat().st_mtime < before:
+            entry.unlink()
 
 
 def run(stale: list[Path]) -> bool:

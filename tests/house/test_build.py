@@ -1,5 +1,6 @@
 """nbval runs the notebooks once and its outputs are kept; one that would show the same again is not run again."""
 
+import os
 import subprocess
 import sys
 
@@ -8,6 +9,9 @@ import chapters
 import nbformat
 import pytest
 from project import ROOT
+
+from lessons.results import Entry, Ledger
+from lessons.units import Quantity
 
 
 def write(path, *sources, prose="# Title"):
@@ -76,6 +80,20 @@ def test_only_what_changed_is_run_again(kept, tmp_path, monkeypatch):
     assert [line.split()[1] for line in build_book.LOG.read_text().splitlines()] == [
         "one", "two", "report_card", "two", "report_card",
     ]  # fmt: skip
+
+
+def test_what_a_chapter_no_longer_finds_is_forgotten_and_guesses_stay(kept, tmp_path, monkeypatch):
+    entry = "Entry('one.{}', 't', Quantity(1.0, 's'), Quantity(2.0, 's'))"
+    code = "from lessons.results import Entry, Ledger; from lessons.units import Quantity; Ledger().write({})"
+    source = write(tmp_path / "book" / "one.ipynb", code.format(entry.format("kept")))
+    monkeypatch.setattr(build_book, "notebooks", lambda: [source])
+    ledger = Ledger(build_book.LEDGER)
+    for name in ("kept", "gone"):
+        ledger.write(Entry(f"one.{name}", "t", Quantity(1.0, "s"), Quantity(3.0, "s"), guess=4.0))
+        os.utime(build_book.LEDGER / f"one.{name}.json", (1, 1))
+    assert build_book.run_notebooks()
+    assert [(e.id, e.measured.value) for e in ledger.entries()] == [("one.kept", 2.0)]
+    assert ledger.guess("one.kept") == ledger.guess("one.gone") == 4.0
 
 
 def test_a_chapters_key_has_the_core_and_itself_and_no_other_chapter():

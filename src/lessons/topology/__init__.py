@@ -9,8 +9,22 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lessons.topology import nvidia, processor
+from lessons.topology.limits import CGROUP, PROCESS, available_cpus, cpu_quota, memory_limit
+from lessons.topology.told import told
+
+__all__ = [
+    "Cache",
+    "Node",
+    "Topology",
+    "available_cpus",
+    "cpu_quota",
+    "memory_limit",
+    "parse_cpulist",
+    "read",
+]
+
 SYSFS = Path("/sys/devices/system")
-CGROUP = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True)
@@ -39,11 +53,14 @@ class Topology:
 
     Attributes:
         cpu: the processor's own name.
-        cores: logical CPUs that this process may use: an affinity mask and ``$NUMBA_NUM_THREADS`` cut them down.
+        cores: logical CPUs that this process may use: an affinity mask, a quota of CPU time (rounded up) and
+            ``$NUMBA_NUM_THREADS`` cut them down.
         caches: data caches, smallest first ("l1", "l2", "l3").
         memory: bytes of main memory this process may use (a container's limit included).
         nodes: NUMA nodes; one, where the system tells of none.
-        gpus: names of CUDA devices.
+        gpus: names of the CUDA devices that torch can use.
+        target: the processor and features that ``$NUMBA_CPU_NAME`` and ``$NUMBA_CPU_FEATURES`` make Numba compile
+            for; empty where it compiles for this one.
     """
 
     cpu: str
@@ -54,6 +71,7 @@ class Topology:
     caches: tuple[Cache, ...]
     nodes: tuple[Node, ...]
     gpus: tuple[str, ...] = field(default=())
+    target: str = ""
 
     def cache(self, level: str) -> Cache | None:
         """Return the cache called ``level`` ("l1", "l2", "l3"), or None where this computer has none."""
@@ -67,61 +85,41 @@ class Topology:
         return asdict(self)
 
     def fingerprint(self) -> str:
-        """Return a short text that differs between computers: processor, cores, caches, GPUs."""
+        """Return a short text that differs between computers: processor, cores, caches, GPUs, Numba's target."""
         caches = ",".join(f"{c.level}={c.bytes}" for c in self.caches)
-        return f"{self.cpu}; {self.cores} cores; {caches}; {', '.join(self.gpus) or 'no GPU'}"
+        target = f"; compiled for {self.target}" if self.target else ""
+        return f"{self.cpu}; {self.cores} cores; {caches}; {', '.join(self.gpus) or 'no GPU'}{target}"
 
 
-def read(sysfs: Path = SYSFS, cgroup: Path = CGROUP) -> Topology:
+def read(sysfs: Path = SYSFS, cgroup: Path = CGROUP, process: Path = PROCESS) -> Topology:
     """Read this computer's topology.
 
     Args:
         sysfs: where Linux describes CPUs and nodes; another tree in tests.
-        cgroup: where a container's memory limit stands.
+        cgroup: where the limits of control groups stand.
+        process: the file that names the control groups of this process.
 
     Returns:
         What could be read. Anything a system does not tell (macOS, Windows, a sealed container) is left out
         or replaced by a cautious value; nothing is raised.
     """
     cpus = available_cpus()
-    limit = os.environ.get("NUMBA_NUM_THREADS", "")
+    memory = memory_limit(cgroup, process)
+    limits = [len(cpus), cpu_quota(cgroup, process)]
+    if os.environ.get("NUMBA_NUM_THREADS", "").isdecimal():
+        limits.append(int(os.environ["NUMBA_NUM_THREADS"]))
+    targets = (os.environ.get(name) for name in ("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES"))
     return Topology(
-        cpu=_cpu_name(),
+        cpu=processor.name(),
         architecture=platform.machine(),
         system=platform.system(),
-        cores=min(len(cpus), int(limit)) if limit.isdecimal() and int(limit) else len(cpus),
-        memory=memory_limit(cgroup),
+        cores=min(limit for limit in limits if limit),
+        memory=memory,
         caches=_caches(sysfs, min(cpus)) if sysfs.exists() else (),
-        nodes=_nodes(sysfs, cpus, memory_limit(cgroup)),
-        gpus=_gpus(),
+        nodes=_nodes(sysfs, cpus, memory),
+        gpus=nvidia.devices(),
+        target=" ".join(filter(None, targets)),
     )
-
-
-def available_cpus() -> set[int]:
-    """Return the logical CPUs this process may run on, which an affinity mask may have cut down."""
-    if hasattr(os, "sched_getaffinity"):
-        return os.sched_getaffinity(0)
-    return set(range(os.cpu_count() or 1))
-
-
-def memory_limit(cgroup: Path = CGROUP) -> int:
-    """Return the bytes of memory this process may use: the machine's, a container's or ulimit's, the least."""
-    import psutil
-
-    limits = [psutil.virtual_memory().total]
-    for name in ("memory.max", "memory/memory.limit_in_bytes"):
-        text = _text(cgroup / name)
-        if text.isdigit():
-            limits.append(int(text))
-    try:
-        import resource
-
-        soft = resource.getrlimit(resource.RLIMIT_AS)[0]
-        if soft != resource.RLIM_INFINITY:
-            limits.append(soft)
-    except ImportError:  # Windows has no resource module
-        pass
-    return min(limits)
 
 
 def parse_cpulist(text: str) -> tuple[int, ...]:
@@ -131,13 +129,6 @@ def parse_cpulist(text: str) -> tuple[int, ...]:
         first, _, last = part.partition("-")
         cpus.extend(range(int(first), int(last or first) + 1))
     return tuple(cpus)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return ""
 
 
 def _size(text: str) -> int:
@@ -150,13 +141,13 @@ def _size(text: str) -> int:
 def _caches(sysfs: Path, cpu: int) -> tuple[Cache, ...]:
     found = []
     for index in sorted((sysfs / f"cpu/cpu{cpu}/cache").glob("index*")):
-        if _text(index / "type") == "Instruction":
+        if told(index / "type") == "Instruction":
             continue
-        size = _size(_text(index / "size"))
-        sharing = parse_cpulist(_text(index / "shared_cpu_list"))
-        line = _text(index / "coherency_line_size")
+        size = _size(told(index / "size"))
+        sharing = parse_cpulist(told(index / "shared_cpu_list"))
+        line = told(index / "coherency_line_size")
         if size:
-            level = f"l{_text(index / 'level')}"
+            level = f"l{told(index / 'level')}"
             found.append(Cache(level, size, int(line) if line.isdigit() else 64, max(1, len(sharing))))
     return tuple(sorted(found, key=lambda c: c.bytes))
 
@@ -164,31 +155,14 @@ def _caches(sysfs: Path, cpu: int) -> tuple[Cache, ...]:
 def _nodes(sysfs: Path, cpus: set[int], memory: int) -> tuple[Node, ...]:
     nodes = []
     for folder in sorted((sysfs / "node").glob("node[0-9]*"), key=lambda p: int(p.name[4:])):
-        total = re.search(r"MemTotal:\s+(\d+) kB", _text(folder / "meminfo"))
-        distances = tuple(int(d) for d in _text(folder / "distance").split())
+        total = re.search(r"MemTotal:\s+(\d+) kB", told(folder / "meminfo"))
+        distances = tuple(int(d) for d in told(folder / "distance").split())
         nodes.append(
             Node(
                 id=int(folder.name[4:]),
-                cpus=parse_cpulist(_text(folder / "cpulist")),
+                cpus=parse_cpulist(told(folder / "cpulist")),
                 bytes=int(total[1]) * 1024 if total else 0,
                 distances=distances,
             )
         )
     return tuple(nodes) or (Node(0, tuple(sorted(cpus)), memory, (10,)),)
-
-
-def _cpu_name() -> str:
-    match = re.search(r"model name\s*:\s*(.+)", _text(Path("/proc/cpuinfo")))
-    return match[1].strip() if match else (platform.processor() or platform.machine())
-
-
-def _gpus() -> tuple[str, ...]:
-    # torch takes a second to import: ask it only where a driver is present.
-    if not (Path("/proc/driver/nvidia/version").exists() or Path("/dev/nvidiactl").exists()):
-        return ()
-    try:
-        import torch
-
-        return tuple(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
-    except (ImportError, RuntimeError):
-        return ()

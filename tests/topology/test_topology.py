@@ -2,24 +2,22 @@
 
 import json
 import platform
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lessons import topology
-from lessons.units import GiB, KiB, MiB
+from lessons.units import KiB, MiB
+
+from .trees import tree
 
 CPU = min(topology.available_cpus())
-NONE = topology.Path("/nonexistent")
-
-
-def tree(folder, files):
-    for name, text in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text + "\n")
-    return folder
+NONE = Path("/nonexistent")
+SOURCE = str(Path(topology.__file__).parents[2])
 
 
 def cache(index, level, kind, size, shared):
@@ -82,14 +80,6 @@ def test_a_cache_without_a_size_is_left_out(tmp_path, size):
     assert topology.read(tree(tmp_path, cache(0, 1, "Data", size, "0")), NONE).caches == ()
 
 
-@pytest.mark.parametrize("name", ["memory.max", "memory/memory.limit_in_bytes"])
-def test_a_containers_limit_counts_and_no_limit_does_not(tmp_path, name):
-    unlimited = topology.memory_limit(NONE)
-    assert topology.memory_limit(tree(tmp_path, {name: str(GiB)})) == GiB
-    assert topology.memory_limit(tree(tmp_path, {name: "max"})) == unlimited
-    assert topology.memory_limit(tree(tmp_path, {name: str(2**63 - 4096)})) == unlimited
-
-
 @given(st.sets(st.integers(0, 300), max_size=60))
 def test_a_cpu_list_is_read_back(cpus):
     ranges = []
@@ -114,3 +104,47 @@ def test_the_fingerprint_tells_computers_apart(tmp_path):
     small = topology.read(tree(tmp_path / "a", cache(0, 1, "Data", "32K", "0")), NONE)
     large = topology.read(tree(tmp_path / "b", cache(0, 1, "Data", "48K", "0")), NONE)
     assert small.fingerprint() != large.fingerprint()
+
+
+def test_the_fingerprint_names_what_numba_compiles_for(monkeypatch):
+    fingerprints = set()
+    for target, features in ((None, None), ("haswell", None), ("generic", None), ("generic", "+avx2")):
+        for name, value in (("NUMBA_CPU_NAME", target), ("NUMBA_CPU_FEATURES", features)):
+            if value is None:
+                monkeypatch.delenv(name, raising=False)
+            else:
+                monkeypatch.setenv(name, value)
+        fingerprints.add(topology.read().fingerprint())
+    assert len(fingerprints) == 4
+    assert sum("generic +avx2" in text for text in fingerprints) == 1
+
+
+@pytest.mark.parametrize("limit, cores", [("1", 1), ("0", None), ("100000", None), ("", None), ("two", None)])
+def test_numbas_thread_limit_cuts_the_cores_down_and_never_up(monkeypatch, limit, cores):
+    monkeypatch.setenv("NUMBA_NUM_THREADS", limit)
+    assert topology.read(NONE, NONE).cores == (cores or len(topology.available_cpus()))
+
+
+def test_a_quota_is_part_of_the_topology(tmp_path, monkeypatch):
+    monkeypatch.delenv("NUMBA_NUM_THREADS", raising=False)
+    monkeypatch.setattr(topology, "available_cpus", lambda: set(range(64)))
+    machine = topology.read(NONE, tree(tmp_path, {"cpu.max": "150000 100000"}), NONE)
+    assert machine.cores == 2 and "; 2 cores;" in machine.fingerprint()
+    assert topology.read(NONE, tree(tmp_path, {"cpu.max": "9900000 100000"}), NONE).cores == 64
+    assert len(machine.nodes[0].cpus) == 64
+
+
+def test_what_recordings_need_is_enough():
+    """The documented environment of ``lessons record`` holds NumPy, Numba and torch, and no psutil or NVML."""
+    code = """
+import sys
+for name in ("psutil", "pynvml"):
+    sys.modules[name] = None
+from lessons import topology
+here = topology.read()
+assert here.memory > 64 << 20 and here.cpu, here
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+    subprocess.run(
+        [sys.executable, "-S", "-E", "-c", f"import sys; sys.path[:0] = [{SOURCE!r}]\n{code}"], check=True
+    )
