@@ -102,6 +102,27 @@ def test_stopping_tells_who_still_waits(llm, prompts):
     assert service.collect(*jobs) == ["the engine has stopped"] * 2
 
 
+def test_a_request_that_comes_while_the_engine_ends_is_refused_and_not_lost(llm, prompts):
+    service, refused = Service(llm, slots=1, blocks=40), []
+
+    def deliver(outputs):
+        for pair in outputs:
+            service.inbox.put(pair)
+            if pair[1].error is not None:  # the inbox was emptied for the last time, and the thread still runs
+                assert service.worker.alive
+                with pytest.raises(LessonError, match="the engine has stopped") as caught:
+                    service.submit(prompts[0], 3)
+                refused.append(caught.value)
+
+    service.worker.start(deliver)
+    job = service.submit(prompts[0], 300)
+    service.inbox.get(timeout=60)
+    service.worker.stop()
+    assert service.collect(job) == ["the engine has stopped"] and len(refused) == 1
+    with pytest.raises(LessonError, match="start the server again"):
+        service.submit(prompts[0], 3)
+
+
 def test_a_request_that_never_fits_is_refused_alone(llm, prompts):
     with Service(llm, slots=2, blocks=2) as service:
         refused, tokens = service.collect(service.submit(prompts[0], 32), service.submit(prompts[0], 3))

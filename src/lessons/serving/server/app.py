@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from lessons.errors import LessonError
 from lessons.llm.tokenizer import BPETokenizer
 from lessons.serving.server import answers, protocol
 from lessons.serving.server.answers import ChatShape, CompletionShape
@@ -159,11 +160,12 @@ class Api:
                 "messages" if asked.prompt is None else "prompt",
                 "context_length_exceeded",
             )
-        if not self.worker.alive:
-            raise HTTPException(503, "the engine has stopped; start the server again")
-        return self.worker.submit(
-            prompt_ids, max_tokens, asked.params, asked.seed, asked.ignore_eos, asyncio.Queue()
-        )
+        try:
+            return self.worker.submit(
+                prompt_ids, max_tokens, asked.params, asked.seed, asked.ignore_eos, asyncio.Queue()
+            )
+        except LessonError as error:
+            raise HTTPException(503, str(error)) from None
 
     async def _pieces(self, job: Job, text: TextStream) -> AsyncIterator[Piece]:
         """Yield the text of each token, the last with its reason."""
