@@ -205,13 +205,20 @@ class Worker:
         return [(job, Output(token, reason)) for token in new]
 
     def _add(self, job: Job) -> None:
+        id = job.request.id
         try:
-            self.scheduler.add(job.request)
-        except LessonError as error:
-            self._deliver([(job, Output(error=str(error)))])
+            self.engine.arrange(id, job.params, job.seed, job.ignore_eos)
+            self.scheduler.add(job.request)  # last: where it fails, the scheduler has not got the request
+        except Exception as error:  # whatever it is, the service goes on with the others
+            self.engine.forget(id)
+            message = str(error)
+            if not isinstance(error, LessonError):  # the server's fault and not the request's
+                log.exception("taking in request %d failed", id)
+                self.metrics.finished(job.request, "error")
+                message = f"the request could not be taken in: {error}"
+            self._deliver([(job, Output(error=message))])
             return
-        self.engine.arrange(job.request.id, job.params, job.seed, job.ignore_eos)
-        self._jobs[job.request.id] = job
+        self._jobs[id] = job
 
     def _cancel(self, job: Job, reason: str) -> None:
         if job.request.id in self._jobs:
