@@ -134,7 +134,9 @@ def test_a_request_that_comes_while_the_engine_ends_is_refused_and_not_lost(llm,
     def deliver(outputs):
         for pair in outputs:
             service.inbox.put(pair)
-            if pair[1].error is not None:  # the inbox was emptied for the last time, and the thread still runs
+            if (
+                pair[1].error is not None
+            ):  # the inbox was emptied for the last time, and the thread still runs
                 assert service.worker.alive
                 with pytest.raises(LessonError, match="the engine has stopped") as caught:
                     service.submit(prompts[0], 3)

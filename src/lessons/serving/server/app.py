@@ -144,8 +144,9 @@ class Api:
                     "prompt",
                 )
             return ids
-        text = self.tokenizer.chat(asked.messages) if asked.prompt is None else asked.prompt
-        ids = tuple(self.tokenizer.encode(text))
+        if asked.prompt is None:
+            return tuple(self.tokenizer.encode_chat(asked.messages))
+        ids = tuple(self.tokenizer.encode(asked.prompt))
         if not ids:
             raise BadRequest("prompt holds no tokens; send at least one character to continue", "prompt")
         return ids
