@@ -23,7 +23,7 @@ FLOORS = (
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 STANDARD_LIBRARY_ONLY = ("units", "errors", "files", "places", "formulas", "datasheets", "results")
-HEAVY = {"torch", "numba", "matplotlib", "scipy", "tokenizers", "numpy"}
+HEAVY = {"torch", "numba", "matplotlib", "scipy", "tokenizers", "numpy", "pydantic"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
