@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from numba import carray, types
 
-from lessons import topology
 from lessons.errors import LessonError
 from lessons.kernels.tools import team
 from lessons.kernels.tools.addresses import int64_pointer
@@ -47,7 +46,7 @@ def test_everyone_sees_what_was_written_before_the_meeting(threads):
 # In the processes below, so that a computer with one core can hold a team of two.
 TWO_CORES = """
 from lessons.kernels.tools import team
-team.available_cpus = lambda: {0, 1}
+team.cores = lambda: 2
 """
 
 
@@ -79,15 +78,30 @@ numba.set_num_threads(1)
 sizes.append(team.size())
 numba.set_num_threads(2)
 sizes.append(team.size())
-team.available_cpus = lambda: {1}
+team.cores = lambda: 1
 sizes.append(team.size())
 print(sizes)
 """
     assert run_python(TWO_CORES + code) == "[2, 1, 2, 1]"
 
 
-def test_the_cores_are_those_of_this_process():
-    assert 1 <= team.size() <= len(topology.available_cpus())
+@pytest.mark.parametrize("cpus, quota, cores", [(64, None, 64), (64, 2, 2), (2, 64, 2), (1, 1, 1)])
+def test_the_cores_are_those_of_the_mask_or_the_quota(monkeypatch, cpus, quota, cores):
+    monkeypatch.setattr(team, "available_cpus", lambda: set(range(cpus)))
+    monkeypatch.setattr(team, "_quota", lambda: quota)
+    assert team.cores() == cores
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the mask is set on Linux")
+def test_a_later_mask_makes_the_team_smaller():
+    code = """
+import os
+from lessons.kernels.tools import team
+before = team.size()
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+print(before >= 1, team.size())
+"""
+    assert run_python(code, NUMBA_NUM_THREADS="8") == "True 1"
 
 
 EARLY = """

@@ -21,7 +21,7 @@ from lessons.kernels.tools.addresses import int64_pointer
 from lessons.kernels.tools.barrier import FLAG_BYTES, LEFT, comes, meet, write_flag
 from lessons.kernels.tools.buffers import aligned
 from lessons.kernels.tools.jit import cfunc, njit
-from lessons.topology import available_cpus
+from lessons.topology import available_cpus, cpu_quota
 
 __all__ = ["DONE", "call4", "call7", "meet", "new_flags", "run", "share", "size"]
 
@@ -136,15 +136,26 @@ def _run(function: Any, flags: np.ndarray, argument: int) -> int:
 
 
 def size() -> int:
-    """Return how many threads surely run at the same time: Numba's number now, at most this process's cores, or 1.
+    """Return how many threads surely run at the same time: Numba's number now, at most ``cores()``, or 1.
 
     Numba promises only that all parts of a loop are done, not that each has a thread of its own. OpenMP and
     Numba's own pool deal one part to each thread. TBB deals as it likes, and an environment with a thread limit
     may have fewer threads than Numba was told; a team would then wait in vain. More threads than cores would wait
     for one that is not running.
     """
-    threads = min(get_num_threads(), len(available_cpus()))
+    threads = min(get_num_threads(), cores())
     return threads if _all_arrive(threads) else 1
+
+
+def cores() -> int:
+    """Return how many cores this process may use now: those of its affinity mask, or its quota of CPU time."""
+    cpus, quota = len(available_cpus()), _quota()
+    return cpus if quota is None else min(cpus, quota)
+
+
+_quota = cache(
+    cpu_quota
+)  # files, which take too long to read before each token; a quota stays for a container's life
 
 
 @cache
