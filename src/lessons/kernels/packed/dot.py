@@ -20,7 +20,9 @@ def add_products(builder, total, unsigned, signed, isa: Isa, nibbles: bool):
         nibbles: the unsigned bytes are at most 15.
     """
     if isa in VNNI:
-        return simd.call(builder, VNNI[isa], total.type, total, unsigned, signed)
+        # As LLVM up to 21 wants them. LLVM 22 takes bytes, and reads this form too; the other way round it fails.
+        u, s = (builder.bitcast(value, total.type) for value in (unsigned, signed))
+        return simd.call(builder, VNNI[isa], total.type, total, u, s)
     if isa is AVX2:
         if nibbles:  # a pair of products is at most 2 * 15 * 127, which int16 holds
             pairs = simd.call(builder, "llvm.x86.avx2.pmadd.ub.sw", _shorts(), unsigned, signed)
