@@ -39,6 +39,9 @@ class LLM:
 
         Args:
             capacity: the longest sequence in tokens; the model's context where None.
+
+        Raises:
+            LessonError: when the capacity is not from 1 to the model's context.
         """
         dtype = torch.float32 if self.model.device.type == "cpu" else self.model.dtype
         return ContiguousCache(self.config, capacity, dtype=dtype, device=self.model.device)

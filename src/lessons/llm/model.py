@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from torch.nn.functional import silu
 
+from lessons.errors import LessonError
 from lessons.kernels.packed import pack, side_by_side
 from lessons.kernels.rms_norm import rms_norm
 from lessons.llm.cache import KVCache
@@ -129,7 +130,7 @@ class Llama:
             float32 [n, vocab], or [1, vocab]: row i foresees the token after ``tokens[i]``.
 
         Raises:
-            CacheFull, ValueError: as ``forward_batch``.
+            LessonError, ValueError: as ``forward_batch``.
         """
         return self.forward_batch([tokens], [cache], last_only=last_only)
 
@@ -148,12 +149,14 @@ class Llama:
             float32 [sum of n_i, vocab] in order, or [sequences, vocab].
 
         Raises:
-            CacheFull: when a sequence does not fit; all caches are then as they were.
+            LessonError: when a sequence would be longer than the model's context. CacheFull, which is one: when it does
+                not fit in its cache. All caches are then as they were.
             ValueError: for a token that is not in the vocabulary; all caches are then as they were. (On a GPU nobody
                 looks, for it would have to be waited for.)
         """
         counts = [len(t) for t in tokens]
         starts = [cache.length for cache in caches]
+        self._check_positions(starts, counts)
         numbers = self._checked(tokens) if self.device.type == "cpu" else []
         _extend_all(caches, counts)
 
@@ -172,6 +175,16 @@ class Llama:
             x = x + self._attention(index, layer, x, turns, caches, counts)
             x = x + self._feed_forward(layer, x)
         return linear(self._norm(x[wanted], self.output_norm), self.embedding)
+
+    def _check_positions(self, starts: Sequence[int], counts: Sequence[int]) -> None:
+        """Refuse positions that have no rotary angle. This is the one place: compiled code would read on and on."""
+        last = max(start + n for start, n in zip(starts, counts)) - 1
+        limit = self.config.context_length
+        if last >= limit:
+            raise LessonError(
+                f"a token at position {last} is past the model's context of {limit} tokens, whose last position is "
+                f"{limit - 1}; shorten the prompt, or truncate the cache"
+            )
 
     def _checked(self, tokens: Sequence[torch.Tensor]) -> list[int]:
         """Return all tokens' numbers. Compiled code would look up whatever it is given."""
