@@ -10,7 +10,7 @@ import torch
 
 from lessons.errors import LessonError
 from lessons.llm.load import LLM
-from lessons.llm.sampling import SamplingParams, sample
+from lessons.llm.sampling import Chance, SamplingParams, sample
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def generate(
     """
     params = check_request(prompt, max_tokens, temperature, top_k, top_p)
     prompt_ids = encode_prompt(llm, prompt, max_tokens)
-    generator = torch.Generator(llm.model.device).manual_seed(seed)
+    chance = Chance.seeded(seed, llm.model.device)
     cache = llm.new_cache(len(prompt_ids) + max_tokens)
 
     token_ids: list[int] = []
@@ -70,7 +70,7 @@ def generate(
     while len(token_ids) < max_tokens:
         began = perf_counter()
         logits = llm.model.forward(step, cache, last_only=True)
-        token = sample(logits[0], params, generator)
+        token = sample(logits[0], params, chance)
         seconds.append(perf_counter() - began)
         token_ids.append(token)
         if token in llm.tokenizer.stop_ids:
