@@ -11,21 +11,18 @@ from lessons.llm.block_pool import BlockPool
 from lessons.llm.contiguous import ContiguousCache
 from lessons.llm.model import Llama
 from lessons.llm.paged import PagedCache
+from lessons.llm.weights import read_weights
 
 CONTEXT = gguf_writer.TINY["context_length"]
-PATHS = {
-    "plain": {"compiled": False},
-    "compiled": {},
-    "packed": {"arithmetic": "float32"},
-    "packed, int8": {"arithmetic": "int8"},
-}
+PATHS = ("plain", "compiled", "packed, float32", "packed, int8")
 
 
 @pytest.fixture(scope="module", params=PATHS)
 def model(request, open_bytes):
-    types = {"*": "Q8_0"} if "arithmetic" in PATHS[request.param] else {}
-    made = Llama(open_bytes(gguf_writer.llama(types=types)), **PATHS[request.param])
-    assert (made._compiled is None) == (request.param == "plain")
+    kind, _, arithmetic = request.param.partition(", ")
+    file = open_bytes(gguf_writer.llama(types={"*": "Q8_0"} if arithmetic else {}))
+    made = Llama(read_weights(file, arithmetic=arithmetic or None), compiled=kind != "plain")
+    assert (made._compiled is None) == (kind == "plain")
     return made
 
 
@@ -63,7 +60,7 @@ def test_the_whole_context_is_used(open_bytes, arithmetic):
     file = open_bytes(gguf_writer.llama(types={"*": "Q8_0"} if arithmetic else {}))
     logits = []
     for compiled in (True, False):
-        model = Llama(file, arithmetic=arithmetic, compiled=compiled)
+        model = Llama(read_weights(file, arithmetic=arithmetic), compiled=compiled)
         (cache,) = caches(model.config, "contiguous")
         model.forward(torch.arange(CONTEXT - 1), cache)
         logits.append(model.forward(torch.tensor([5]), cache))

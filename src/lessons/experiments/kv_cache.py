@@ -54,7 +54,7 @@ class BytesPerToken(Experiment):
         llm = _llm()
         # The rows of each fused matrix that are not queries make keys and values: one float a row and token.
         c = llm.config
-        walked = sum(layer.qkv.shape[0] - c.heads * c.head_dim for layer in llm.model.layers) * FLOAT
+        walked = sum(layer.qkv.shape[0] - c.heads * c.head_dim for layer in llm.model.weights.layers) * FLOAT
         stored = llm.new_cache(64)
         counted = sum(t.untyped_storage().nbytes() for t in (stored.k, stored.v)) / stored.capacity
         return Outcome(Quantity(counted, "B"), {"walked": walked})
