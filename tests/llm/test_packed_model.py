@@ -11,7 +11,7 @@ import torch
 from lessons.kernels import packed
 from lessons.llm import quant
 from lessons.llm.contiguous import ContiguousCache
-from lessons.llm.gguf import GGUF
+from lessons.llm.gguf import GGUF, GGUFError
 from lessons.llm.linear import PackedMatrix, linear, lookup
 from lessons.llm.load import find_model, load
 from lessons.llm.model import Llama
@@ -48,7 +48,7 @@ def test_codes_give_back_what_was_stored():
 
 
 def test_matrices_of_two_formats_are_not_packed_as_one(file):
-    with pytest.raises(ValueError, match="one format is wanted"):
+    with pytest.raises(GGUFError, match="stored as Q4_1, Q8_0, and one format is wanted"):
         packed_matrix(file, ["blk.0.attn_q", "token_embd"], "float32")
 
 

@@ -17,7 +17,7 @@ from lessons.kernels.product import TILE
 from lessons.kernels.team import FLAG_BYTES
 from lessons.llm import step
 from lessons.llm.cache import KVCache, Layout
-from lessons.llm.linear import address, fast_for_many, max_rows, product, row
+from lessons.llm.linear import address, fast_for_many, kind, max_rows, product, row
 from lessons.llm.weights import LlamaWeights
 
 
@@ -66,11 +66,11 @@ class CompiledPass:
 
     @staticmethod
     def takes(weights: LlamaWeights) -> bool:
-        """Tell whether a model is on the CPU and its widths are whole tiles."""
+        """Tell whether a model is on the CPU, its widths are whole tiles, and its layers are stored alike."""
         c = weights.config
-        return weights.device.type == "cpu" and not any(
-            width % TILE for width in (c.hidden, c.ffn, c.head_dim, c.vocab)
-        )
+        kinds = {(kind(x.qkv), kind(x.o), kind(x.gate_up), kind(x.down)) for x in weights.layers}
+        whole = not any(width % TILE for width in (c.hidden, c.ffn, c.head_dim, c.vocab))
+        return weights.device.type == "cpu" and whole and len(kinds) == 1
 
     def __call__(
         self, tokens: Sequence[int], caches: Sequence[KVCache], counts: Sequence[int], wanted: Sequence[int]

@@ -5,6 +5,7 @@ Q, K and V are kept as one matrix and the feed-forward block's gate and up as on
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,9 +15,23 @@ import torch
 
 from lessons.kernels.packed import pack, side_by_side
 from lessons.llm.config import ModelConfig
-from lessons.llm.gguf import GGUF
+from lessons.llm.gguf import GGUF, GGUFError
 from lessons.llm.linear import PackedMatrix, Weights
 from lessons.llm.quant import BLOCK, codes, read_tensor
+
+# The file's tensors and what their sizes are called: of each layer, then those that there are once.
+LAYER_TENSORS = {
+    "attn_norm": ("hidden",),
+    "attn_q": ("heads * head_dim", "hidden"),
+    "attn_k": ("kv_heads * head_dim", "hidden"),
+    "attn_v": ("kv_heads * head_dim", "hidden"),
+    "attn_output": ("hidden", "heads * head_dim"),
+    "ffn_norm": ("hidden",),
+    "ffn_gate": ("ffn", "hidden"),
+    "ffn_up": ("ffn", "hidden"),
+    "ffn_down": ("hidden", "ffn"),
+}
+OTHER_TENSORS = {"token_embd": ("vocab", "hidden"), "output_norm": ("hidden",)}
 
 
 @dataclass(frozen=True)
@@ -85,11 +100,11 @@ def read_weights(
             None expands them to ``dtype``.
 
     Raises:
-        LessonError: when the file is no Llama or lacks a tensor.
-        ValueError: when matrices that are kept as one are stored in different formats, or packed ones in none with
-            blocks.
+        LessonError: when the file is no Llama, its metadata and its tensors contradict each other, or matrices that
+            shall stay packed cannot. Nothing has run by then.
     """
     config = ModelConfig.from_gguf(file.metadata)
+    check(config, file)
 
     def matrix(*names: str) -> Weights:
         if arithmetic is not None:
@@ -119,6 +134,45 @@ def read_weights(
     return LlamaWeights(config, dtype, embedding, layers, vector("output_norm"), turns)
 
 
+def check(config: ModelConfig, file: GGUF) -> None:
+    """Compare a model's shape with its file's tensors: compiled code goes by the shape, and reads what it says.
+
+    Raises:
+        GGUFError: for a tensor that is missing, has another shape or is not known, or another number of layers.
+    """
+    blocks = {name.split(".")[1] for name in file.tensors if name.startswith("blk.")}
+    if len(blocks) != config.layers:
+        raise GGUFError(
+            f"llama.block_count is {config.layers} and the file has the tensors of {len(blocks)} layers; "
+            "it contradicts itself: fetch it again"
+        )
+    sizes = {
+        "hidden": config.hidden,
+        "heads * head_dim": config.heads * config.head_dim,
+        "kv_heads * head_dim": config.kv_heads * config.head_dim,
+        "ffn": config.ffn,
+        "vocab": config.vocab,
+    }
+    known = {f"{name}.weight": names for name, names in OTHER_TENSORS.items()}
+    for i in range(config.layers):
+        known |= {f"blk.{i}.{name}.weight": names for name, names in LAYER_TENSORS.items()}
+    for tensor, names in known.items():
+        if tensor not in file.tensors:
+            raise GGUFError(f"the file has no tensor {tensor!r}; fetch it again")
+        found, wanted = file.tensors[tensor].shape, tuple(sizes[name] for name in names)
+        if found != wanted:
+            raise GGUFError(
+                f"the tensor {tensor!r} is {list(found)}, and by the metadata it has to be "
+                f"[{', '.join(names)}] = {list(wanted)}; the file contradicts itself: fetch it again"
+            )
+    unknown = file.tensors.keys() - known.keys()
+    if unknown:
+        raise GGUFError(
+            f"the file has a tensor {reprlib.repr(min(unknown))}, which is not a part of this book's Llama (no biases, "
+            "the embedding as output head); take another model"
+        )
+
+
 def in_order_of_use(layers: Sequence[Layer], embedding: Any) -> tuple[tuple[Layer, ...], PackedMatrix]:
     """Return a packed model's matrices in one piece of memory, as a token meets them."""
     names = ("qkv", "o", "gate_up", "down")
@@ -134,27 +188,28 @@ def packed_matrix(
     """Return matrices of the file on a device, one under the other, in the blocks they are stored in.
 
     Raises:
-        GGUFError: when the file has no such tensor.
-        ValueError: when the matrices are stored in different formats, or in none with blocks.
+        GGUFError: when the file has no such tensor, or the matrices are stored in different formats, in one without
+            blocks, or with sizes or scales that cannot be packed.
     """
     parts, types, columns = [], set(), 0
-    for name in names:
-        data, info = file.data(f"{name}.weight"), file.tensors[f"{name}.weight"]
-        parts.append(codes(data, info.type.name))
-        types.add(info.type.name)
-        columns = info.shape[-1]
-    if len(types) > 1:
-        raise ValueError(f"{', '.join(names)} are stored as {', '.join(sorted(types))}; one format is wanted")
-    q, scales, minima = zip(*parts)
-    return PackedMatrix(
-        pack(
+    try:
+        for name in names:
+            data, info = file.data(f"{name}.weight"), file.tensors[f"{name}.weight"]
+            parts.append(codes(data, info.type.name))
+            types.add(info.type.name)
+            columns = info.shape[-1]
+        if len(types) > 1:
+            raise ValueError(f"they are stored as {', '.join(sorted(types))}, and one format is wanted")
+        q, scales, minima = zip(*parts)
+        packed = pack(
             np.concatenate(q).reshape(-1, columns),
             np.concatenate(scales).reshape(-1, columns // BLOCK),
             None if minima[0] is None else np.concatenate(minima).reshape(-1, columns // BLOCK),
             format=types.pop(),
-        ).to(device),
-        arithmetic,
-    )
+        )
+    except ValueError as error:
+        raise GGUFError(f"{', '.join(names)} cannot stay packed: {error}; load float32 weights") from error
+    return PackedMatrix(packed.to(device), arithmetic)
 
 
 def rotary_turns(config: ModelConfig) -> torch.Tensor:
