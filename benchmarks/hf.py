@@ -31,7 +31,7 @@ def llama(llm: LLM, **config_options):
         head_dim=c.head_dim,
         rms_norm_eps=c.norm_eps,
         rope_theta=c.rope_base,
-        max_position_embeddings=c.context_length,
+        max_position_embeddings=c.context,
         tie_word_embeddings=True,
         **config_options,
     )

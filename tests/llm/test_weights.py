@@ -8,7 +8,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lessons.datasheets import model
 from lessons.errors import LessonError
+from lessons.formulas import llama
 from lessons.llm.config import MAX_CONTEXT, ModelConfig
 from lessons.llm.contiguous import ContiguousCache
 from lessons.llm.gguf import GGUF
@@ -50,6 +52,39 @@ def test_the_tiny_file_is_a_model_and_each_part_has_its_shape(tiny):
     assert shapes == [(160, 64), (64, 96), (320, 64), (64, 160), (176, 64)]
     cache = ContiguousCache(weights.config)
     assert torch.isfinite(Llama(weights).forward(torch.arange(5), cache)).all()
+
+
+@pytest.mark.parametrize(
+    "how, file_format",
+    [
+        ({}, "float32"),
+        ({"dtype": torch.bfloat16}, "bfloat16"),
+        ({"arithmetic": "float32"}, "Q8_0"),
+        ({"arithmetic": "float32"}, "Q4_0"),
+    ],
+)
+def test_the_book_s_formula_counts_the_bytes_of_the_built_model(open_bytes, how, file_format):
+    types = {"*": file_format, "token_embd.weight": "Q8_0"} if "arithmetic" in how else {}
+    weights = read_weights(open_bytes(gguf_writer.llama(types=types)), **how)
+    matrices = [weights.embedding]
+    for layer in weights.layers:
+        matrices += [layer.qkv, layer.o, layer.gate_up, layer.down]
+    head = "Q8_0" if types else None
+    assert llama.weight_bytes(weights.config, file_format, head) == sum(m.nbytes for m in matrices)
+    assert sum(llama.multiplied(weights.config)) == sum(m.shape[0] * m.shape[1] for m in matrices)
+    shapes = [tuple(getattr(weights.layers[0], name).shape) for name in ("qkv", "o", "gate_up", "down")]
+    assert list(llama.layer_matrices(weights.config).values()) == shapes
+    cache = ContiguousCache(weights.config)
+    stored = sum(t.untyped_storage().nbytes() for t in (cache.k, cache.v))
+    work = llama.step(weights.config, 1, weights=1, cached=cache.capacity)
+    assert work.bytes - 1 == stored
+
+
+def test_both_descriptions_of_the_books_model_have_one_shape(model_path):
+    ours, published = ModelConfig.from_gguf(GGUF.open(model_path).metadata), model("smollm2-135m")
+    names = [name for name in vars(llama.Shape) if isinstance(vars(llama.Shape)[name], property)]
+    assert len(names) == 8
+    assert [getattr(ours, name) for name in names] == [getattr(published, name) for name in names]
 
 
 @pytest.mark.parametrize(
@@ -140,7 +175,7 @@ def test_a_number_that_makes_no_network_is_refused(tiny, kind, value):
 
 
 def test_the_longest_context_fits_the_book_s_model(model_path):
-    assert ModelConfig.from_gguf(GGUF.open(model_path).metadata).context_length <= MAX_CONTEXT
+    assert ModelConfig.from_gguf(GGUF.open(model_path).metadata).context <= MAX_CONTEXT
 
 
 @pytest.mark.parametrize("arithmetic", ["float32", "int8"])

@@ -6,6 +6,7 @@ from lessons.datasheets import model
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress, Unavailable
 from lessons.experiments.batching_service import SEED, VOCAB, cost, engine, measure
 from lessons.experiments.threads import one_thread
+from lessons.formulas.llama import layer_matrices
 from lessons.formulas.roofline import gemm, time_bound
 from lessons.measure import median_interval, time
 from lessons.passport import Passport
@@ -106,9 +107,7 @@ class RateOnDevice(Experiment):
 
     def shapes(self) -> list[tuple[int, int]]:
         """Return outputs and inputs of a layer's four products."""
-        m = model("llama-3-8b")
-        q, kv = m.heads * m.head_dim, m.kv_heads * m.head_dim
-        return [(q + 2 * kv, m.hidden), (m.hidden, q), (2 * m.ffn, m.hidden), (m.hidden, m.ffn)]
+        return list(layer_matrices(model("llama-3-8b")).values())
 
     def predict(self, passport: Passport) -> Outcome:
         peak = passport.matmul("bfloat16", device="cuda").value

@@ -11,7 +11,8 @@ from lessons.experiments.kv_paging import Indirection, PagedOnDevice
 from lessons.experiments.kv_waste import Waste
 from lessons.experiments.quantization_speed import step_bytes
 from lessons.experiments.threads import one_thread
-from lessons.formulas import kv_cache, paging
+from lessons.formulas import kv_cache, llama, paging
+from lessons.formulas.roofline import time_bound
 from lessons.measure import median_interval, time
 from lessons.passport import Passport
 from lessons.units import Quantity, format_bytes, format_value
@@ -48,7 +49,7 @@ class BytesPerToken(Experiment):
     def predict(self, passport: Passport) -> Outcome:
         c = _config()
         value = kv_cache.bytes_per_token(c.layers, c.kv_heads, c.head_dim, FLOAT)
-        return Outcome(Quantity(value, "B"), {"context": c.context_length, "group": c.heads // c.kv_heads})
+        return Outcome(Quantity(value, "B"), {"context": c.context, "group": c.heads // c.kv_heads})
 
     def run(self, progress: Progress = SILENT) -> Outcome:
         llm = _llm()
@@ -88,11 +89,10 @@ class Generation(Experiment):
 
     def predict(self, passport: Passport) -> Outcome:
         c = _config()
-        body = c.layers * c.hidden * (2 * (c.heads + c.kv_heads) * c.head_dim + 3 * c.ffn)
-        head = c.vocab * c.hidden
-        reading = step_bytes("packed, int8") / passport.bandwidth("read", "dram").value
-        rate = passport.flops("int8").value
-        seconds = [max(reading, 2 * (body * n + head) / rate) for n in self.lengths]
+        weights = step_bytes("packed, int8")
+        rate, peak = passport.bandwidth("read", "dram").value, passport.flops("int8").value
+        reading = weights / rate
+        seconds = [time_bound(llama.step(c, n, 1, weights=weights), peak, rate) for n in self.lengths]
         return Outcome(
             Quantity(seconds[-1] / reading, "1"),
             {"lengths": self.lengths, "cached": [reading] * len(seconds), "uncached": seconds},

@@ -8,7 +8,7 @@ from typing import Any
 from lessons.datasheets import model
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
 from lessons.experiments.threads import one_thread
-from lessons.formulas.quantization import bits_per_weight
+from lessons.formulas import llama
 from lessons.formulas.roofline import Work, time_bound
 from lessons.measure import in_turns, median_interval, median_ratio
 from lessons.passport import Passport
@@ -26,19 +26,10 @@ CONTEXT = 64  # tokens before the ones that are timed
 SETTLE = 0.06
 
 
-def matrix_weights() -> tuple[int, int]:
-    """Return the weights that a token multiplies with: of the layers, and of the output head."""
-    m = model("smollm2-135m")
-    q, kv = m.heads * m.head_dim, m.kv_heads * m.head_dim
-    return m.layers * m.hidden * (2 * q + 2 * kv + 3 * m.ffn), m.vocab * m.hidden
-
-
 def step_bytes(variant: str) -> float:
     """Return the bytes of weights that one pass reads."""
-    layers, head = matrix_weights()
-    if variant.startswith("packed"):
-        return (layers * bits_per_weight(4, 32, minimum=16) + head * bits_per_weight(8, 32)) / 8
-    return (layers + head) * (4 if variant == "float32" else 2)
+    formats = ("Q4_1", "Q8_0") if variant.startswith("packed") else (variant, variant)
+    return llama.weight_bytes(model("smollm2-135m"), *formats)
 
 
 def arithmetic(variant: str) -> str:
@@ -48,7 +39,7 @@ def arithmetic(variant: str) -> str:
 
 def step_work(variant: str, rows: int) -> Work:
     """Return the work of a pass with ``rows`` tokens; activations and the cache are small beside the weights."""
-    return Work(2 * rows * sum(matrix_weights()), step_bytes(variant))
+    return llama.step(model("smollm2-135m"), rows, weights=step_bytes(variant))
 
 
 def step(llm: Any, rows: int) -> Callable[[], None]:

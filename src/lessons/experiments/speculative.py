@@ -9,9 +9,9 @@ from time import perf_counter
 from typing import Any
 
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress, Unavailable
-from lessons.experiments.quantization_speed import matrix_weights, step_bytes
+from lessons.experiments.quantization_speed import step_bytes, step_work
 from lessons.experiments.threads import one_thread
-from lessons.formulas.roofline import Work, time_bound
+from lessons.formulas.roofline import time_bound
 from lessons.formulas.speculative import best_draft_length, expected_tokens, speedup
 from lessons.measure.stats import median, median_interval
 from lessons.passport import Passport
@@ -51,8 +51,7 @@ def predicted_curve(passport: Passport, engine: str) -> list[float]:
     else:
         peak = passport.matmul(engine, device="cuda" if engine == DEVICE else "cpu")
     rate = passport.bandwidth("read", device="cuda" if engine == DEVICE else "cpu").value
-    weights, read = sum(matrix_weights()), step_bytes(engine)
-    seconds = [time_bound(Work(2 * k * weights, read), peak.value, rate) for k in ROWS[engine]]
+    seconds = [time_bound(step_work(engine, k), peak.value, rate) for k in ROWS[engine]]
     return [s / seconds[0] for s in seconds]
 
 

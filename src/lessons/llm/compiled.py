@@ -148,7 +148,7 @@ class Scratch:
         c, n = owner.config, owner.max_rows
         attention, qkv = c.heads * c.head_dim, (c.heads + 2 * c.kv_heads) * c.head_dim
         self.flags = aligned(threads * FLAG_BYTES, "u1")
-        parts = step.part_count(c.context_length)
+        parts = step.part_count(c.context)
         shared = {
             step.X: aligned((n, c.hidden), "f4"),
             step.Q: aligned((n, attention), "f4"),

@@ -25,7 +25,7 @@ class ModelConfig:
         head_dim: width of a head.
         ffn: width of the feed-forward block.
         vocab: tokens.
-        context_length: the longest sequence it was trained on, in tokens.
+        context: the longest sequence it was trained on, in tokens.
         rope_base: base of the rotary angles.
         norm_eps: what RMSNorm adds to the mean square.
     """
@@ -37,7 +37,7 @@ class ModelConfig:
     head_dim: int
     ffn: int
     vocab: int
-    context_length: int
+    context: int
     rope_base: float
     norm_eps: float
 
@@ -90,7 +90,7 @@ class ModelConfig:
             head_dim=size("rope.dimension_count", hidden // heads),
             ffn=size("feed_forward_length"),
             vocab=len(tokens),
-            context_length=size("context_length"),
+            context=size("context_length"),
             rope_base=float(number("rope.freq_base", 10000.0)),
             norm_eps=float(number("attention.layer_norm_rms_epsilon")),
         )
@@ -99,9 +99,9 @@ class ModelConfig:
                 f"the file's model has {heads} query heads for {config.kv_heads} K/V heads, {config.head_dim} wide; "
                 "each K/V head must serve as many queries, and a width be even: fetch the file again"
             )
-        if config.context_length > MAX_CONTEXT:
+        if config.context > MAX_CONTEXT:
             raise LessonError(
-                f"llama.context_length is {config.context_length}; this book reads up to {MAX_CONTEXT}, since it "
+                f"llama.context_length is {config.context}; this book reads up to {MAX_CONTEXT}, since it "
                 "keeps the rotation of each position: fetch the file again, or take another model"
             )
         return config

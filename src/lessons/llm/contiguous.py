@@ -37,11 +37,11 @@ class ContiguousCache(KVCache):
         device: str | torch.device = "cpu",
     ) -> None:
         self.length = 0
-        self.capacity = config.context_length if capacity is None else capacity
-        if not 1 <= self.capacity <= config.context_length:
+        self.capacity = config.context if capacity is None else capacity
+        if not 1 <= self.capacity <= config.context:
             raise LessonError(
                 f"a cache for {self.capacity} tokens does not suit the model, whose context is "
-                f"{config.context_length}; ask for 1 to {config.context_length} tokens"
+                f"{config.context}; ask for 1 to {config.context} tokens"
             )
         shape = (config.layers, config.kv_heads, self.capacity, config.head_dim)
         # empty, not zeros: pages that no token reaches are then never touched, and cost no memory on the CPU.

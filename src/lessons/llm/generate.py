@@ -110,7 +110,7 @@ def encode_prompt(llm: LLM, prompt: str, max_tokens: int) -> list[int]:
         LessonError: when both are more than the model's context.
     """
     ids = llm.tokenizer.encode(prompt)
-    context = llm.config.context_length
+    context = llm.config.context
     if len(ids) + max_tokens > context:
         raise LessonError(
             f"a prompt of {len(ids)} tokens and {max_tokens} new ones exceed the model's context of "

@@ -109,7 +109,7 @@ class Llama:
     def _check_positions(self, starts: Sequence[int], counts: Sequence[int]) -> None:
         """Refuse positions that have no rotary angle. This is the one place: compiled code would read on and on."""
         last = max(start + n for start, n in zip(starts, counts)) - 1
-        limit = self.config.context_length
+        limit = self.config.context
         if last >= limit:
             raise LessonError(
                 f"a token at position {last} is past the model's context of {limit} tokens, whose last position is "

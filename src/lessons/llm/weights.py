@@ -64,7 +64,7 @@ class LlamaWeights:
         embedding: [vocab, hidden]; it is also the output head (tied).
         layers: the blocks' weights.
         output_norm: float32 [hidden].
-        turns: the rotation of each pair at each position, complex64 [context_length, 1, head_dim / 2].
+        turns: the rotation of each pair at each position, complex64 [context, 1, head_dim / 2].
     """
 
     config: ModelConfig
@@ -213,10 +213,10 @@ def packed_matrix(
 
 
 def rotary_turns(config: ModelConfig) -> torch.Tensor:
-    """Return each pair's rotation at each position, complex64 [context_length, 1, head_dim / 2].
+    """Return each pair's rotation at each position, complex64 [context, 1, head_dim / 2].
 
     Pair i at position p turns by the angle p / base^(2 i / head_dim); as a complex number, exp(i angle).
     """
     pairs = torch.arange(0, config.head_dim, 2, dtype=torch.float64) / config.head_dim
-    angles = torch.outer(torch.arange(config.context_length, dtype=torch.float64), config.rope_base**-pairs)
+    angles = torch.outer(torch.arange(config.context, dtype=torch.float64), config.rope_base**-pairs)
     return torch.polar(torch.ones_like(angles), angles).to(torch.complex64)[:, None]
