@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lessons.experiments.base import Experiment
+from lessons.formulas.llama import multiplied
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,24 @@ class TrainingShape:
         return self.batch * self.sequence
 
     @property
+    def kv_heads(self) -> int:
+        """As many as there are query heads."""
+        return self.heads
+
+    @property
+    def head_dim(self) -> int:
+        """Channels of a head."""
+        return self.hidden // self.heads
+
+    @property
+    def context(self) -> int:
+        """Tokens of a sequence."""
+        return self.sequence
+
+    @property
     def multiplied(self) -> int:
         """Weights that a token is multiplied with: all matrices but the embedding, which is looked up."""
-        return self.layers * (4 * self.hidden**2 + 3 * self.hidden * self.ffn) + self.vocab * self.hidden
+        return sum(multiplied(self))
 
 
 class Trained(Experiment):
