@@ -11,11 +11,11 @@ NOTEBOOKS := $(wildcard book/*.ipynb)
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-book: model machine ## build the website, every chapter executed on this machine
+book: model machine ## build the website from the chapters, executed on this machine where they have changed
 	$(BIN)/python tools/build_book.py
 
-test: model machine ## run the unit tests, every notebook, and the site in a browser
-	$(BIN)/python -m pytest -n 2 --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout=240 tests book
+test: book ## run every notebook that has changed, the unit tests, and the site in a browser
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests
 
 lint: environment ## check style, types, and that notebooks hold no outputs
 	$(BIN)/ruff check .
@@ -51,8 +51,8 @@ model: environment ## install the language model and check its hash
 machine: environment ## measure this machine, unless machine.json is of it already
 	$(BIN)/lessons passport --if-needed
 
-clean: ## remove the built site; the environment and machine.json stay
-	rm -rf _build
+clean: ## remove what was built and run; the environment, machine.json and your guesses stay
+	rm -rf _build/html _build/next _build/executed _build/kept _build/site.key _build/executions.log _build/ledger/*.json
 
 # A Python that the caller named is insisted on; whichever python3 is first on the path today is not.
 environment: ## make .venv with all that the book needs (TORCH_INDEX=address: take torch from there)

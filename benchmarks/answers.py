@@ -24,7 +24,7 @@ Curve = Callable[[int], float]
 def token_ids(llm: LLM, kind: str) -> list[list[int]]:
     """Return the tokens of each published prompt of a kind, as a chat."""
     asked = [p.request for p in prompts.load() if p.kind == kind]
-    return [llm.tokenizer.encode(llm.tokenizer.chat([{"role": "user", "content": text}])) for text in asked]
+    return [llm.tokenizer.encode_chat([{"role": "user", "content": text}]) for text in asked]
 
 
 def prefill(llm: LLM, tokens: list[int]) -> KVCache:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import common
 
-from lessons.experiments.attention_layers import AttentionLayers, one_thread
-from lessons.experiments.placement import aged, in_runs, mean_run
+from lessons.llm.attention_layers import AttentionLayers, one_thread
+from lessons.llm.placement import aged, in_runs, mean_run
 from lessons.measure import compare
 
 TOKENS, POOL_BLOCKS = 1024, 512

@@ -23,13 +23,13 @@ def inner(tmp_path, monkeypatch):
 
 def test_without_a_passport_both_are_here(inner):
     assert passport_path() == inner / "machine.json"
-    assert ledger_path() == inner / "_build" / "ledger.json"
+    assert ledger_path() == inner / "_build" / "ledger"
 
 
 def test_a_passport_above_is_found_and_the_ledger_lies_beside_it(inner, tmp_path):
     (tmp_path / "machine.json").write_text(OURS)
     assert passport_path() == tmp_path / "machine.json"
-    assert ledger_path() == tmp_path / "_build" / "ledger.json"
+    assert ledger_path() == tmp_path / "_build" / "ledger"
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_a_strangers_file_is_passed_by(inner, tmp_path, text):
         (folder / "machine.json").write_text(text)
     assert not is_passport(inner / "machine.json")
     assert passport_path() == tmp_path / "machine.json"
-    assert ledger_path() == tmp_path / "_build" / "ledger.json"
+    assert ledger_path() == tmp_path / "_build" / "ledger"
 
 
 def test_a_strangers_file_above_is_not_ours_to_write(inner, tmp_path):
@@ -51,14 +51,14 @@ def test_a_strangers_file_above_is_not_ours_to_write(inner, tmp_path):
 
 def test_the_environment_names_other_files(inner, tmp_path, monkeypatch):
     monkeypatch.setenv("LESSONS_MACHINE", str(tmp_path / "m.json"))
-    monkeypatch.setenv("LESSONS_LEDGER", str(tmp_path / "l.json"))
-    assert (passport_path(), ledger_path()) == (tmp_path / "m.json", tmp_path / "l.json")
+    monkeypatch.setenv("LESSONS_LEDGER", str(tmp_path / "l"))
+    assert (passport_path(), ledger_path()) == (tmp_path / "m.json", tmp_path / "l")
 
 
 def test_an_empty_variable_names_nothing_and_a_folder_is_refused(inner, tmp_path, monkeypatch):
     monkeypatch.setenv("LESSONS_MACHINE", "")
     monkeypatch.setenv("LESSONS_LEDGER", "")
-    assert passport_path() == inner / "machine.json" and ledger_path() == inner / "_build" / "ledger.json"
+    assert passport_path() == inner / "machine.json" and ledger_path() == inner / "_build" / "ledger"
     monkeypatch.setenv("LESSONS_MACHINE", str(tmp_path))
     with pytest.raises(LessonError, match=r"\$LESSONS_MACHINE is the folder"):
         passport_path()

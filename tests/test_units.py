@@ -74,6 +74,35 @@ def test_a_ratio_encloses_every_ratio_of_the_intervals(a, b):
             assert ratio.low * (1 - 1e-12) <= x / y <= ratio.high * (1 + 1e-12)
 
 
+signed = st.floats(-1e9, 1e9).filter(lambda x: x == 0 or abs(x) > 1e-9)
+
+
+@st.composite
+def difference(draw):
+    low, value, high = sorted(draw(st.lists(signed, min_size=3, max_size=3)))
+    return Quantity(value, "s", low, high, 9)
+
+
+@given(difference(), difference(), st.floats(0, 1), st.floats(0, 1))
+def test_a_ratio_of_any_signs_encloses_every_ratio_or_is_unbounded(a, b, s, t):
+    ratio = a.ratio(b)
+    x, y = a.low + s * (a.high - a.low), b.low + t * (b.high - b.low)
+    assert math.isnan(ratio.value) == (b.value == 0)
+    assert math.isnan(ratio.value) or ratio.low <= ratio.value <= ratio.high
+    if b.low <= 0 <= b.high:
+        assert (ratio.low, ratio.high) == (-math.inf, math.inf)
+    else:
+        slack = 1e-9 * max(abs(ratio.low), abs(ratio.high), 1e-9)
+        assert ratio.low - slack <= x / y <= ratio.high + slack
+
+
+def test_a_ratio_over_zero_says_so():
+    crossing = Quantity(0.02, "1", -0.1, 0.1, 5)
+    assert str(Quantity(1.0, "1").ratio(crossing)) == "50.0 (unbounded)"
+    assert str(Quantity(3.0, "s").ratio(Quantity(0.0, "s"))) == "undefined"
+    assert str(Quantity(0.0, "s").inverse(8, "B/s")) == "undefined"
+
+
 @given(measured(), st.floats(1, 1e6))
 def test_an_amount_over_a_time_is_a_rate_and_back(quantity, amount):
     rate = quantity.inverse(amount, "B/s")

@@ -1,52 +1,134 @@
-"""Build the website: run every notebook on this machine, then make the site from the executed copies.
+"""Build the website: run the notebooks on this machine, then make the site from what they showed.
 
-Sphinx would run the notebooks in alphabetical order and keep old results. Here they run in reading order, each alone
-in a fresh kernel, so that every number on the site is of this build and of an otherwise idle process.
+nbval runs them, in reading order and each in a kernel of its own, so that they are tests and pages at once. Sphinx
+would run them in alphabetical order. One that would show the same again is not run: see chapters.py.
 """
 
 from __future__ import annotations
 
+import argparse
+import datetime
 import os
 import shutil
 import subprocess
 import sys
 import sysconfig
 import time
+from pathlib import Path
 
+import chapters
+import nbformat
 import yaml
-from execute import NotebookFailed, execute
-from project import PLACEHOLDER, ROOT, SITE, address, notebooks
+from chapters import KEPT, LAST
+from project import BUILD, PLACEHOLDER, ROOT, SITE, address, notebooks
+from set_up import alone
 
-EXECUTED = ROOT / "_build" / "executed"
-SECONDS_A_NOTEBOOK = (
-    600  # a chapter takes up to 45 on a quiet machine; a busy neighbour must not end the build
-)
+EXECUTED = BUILD / "executed"  # what the site is made from
+LEDGER = BUILD / "ledger"
+LOG = BUILD / "executions.log"  # a line for each time that a notebook was run
+SITE_KEY = BUILD / "site.key"
+BUDGET = 45.0  # seconds a chapter on two quiet cores
+PATIENCE = 1.5  # times the budget, for CI's machine
+SECONDS_A_CELL = 240  # a busy neighbour must not end the build
+OPTIONS = ["-p", "no:xdist", "-p", "no:cacheprovider", "-p", "keep_outputs", "-q", "--no-header", "-x"]
+OPTIONS += ["--nbval-lax", "--nbval-current-env", f"--nbval-cell-timeout={SECONDS_A_CELL}"]
+SOURCES = ("book", "_config.yml", "_toc.yml", "pyproject.toml", "constraints.txt", "tools", "src/lessons")
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(description="Build the website from notebooks that are run here.")
+    parser.add_argument("--fresh", action="store_true", help="run every notebook again")
+    args = parser.parse_args()
+    BUILD.mkdir(exist_ok=True)
+    with alone(BUILD, "another build"):
+        return build(args.fresh)
+
+
+def build(fresh: bool) -> int:
+    """Run what has to be run and make the site; return the exit status."""
+    if fresh:
+        shutil.rmtree(KEPT, ignore_errors=True)
+    times = run_notebooks()
+    if times is None:
+        print("\nA notebook failed: see above.", file=sys.stderr)
+        return 1
+    key = chapters.site_key([ROOT / name for name in SOURCES])
+    if not (SITE / "index.html").exists() or not SITE_KEY.exists() or SITE_KEY.read_text() != key:
+        began = time.monotonic()
+        assemble()
+        status = make_site()
+        if status != 0:
+            print("\nThe site was not made: see above; warnings are errors here.", file=sys.stderr)
+            return status
+        SITE_KEY.write_text(key)
+        times["(the site)"] = time.monotonic() - began
+    tell(times)
+    print(f"\nThe book is at {(SITE / 'index.html').as_uri()}")
+    slow = [
+        name for name, seconds in times.items() if seconds > PATIENCE * BUDGET and not name.startswith("(")
+    ]
+    if slow and os.environ.get("CI"):
+        print(
+            f"Over {PATIENCE * BUDGET:.0f} s, {PATIENCE} times a chapter's budget: {', '.join(slow)}",
+            file=sys.stderr,
+        )
+        return 1
+    return 0
+
+
+def run_notebooks() -> dict[str, float] | None:
+    """Run the notebooks that would show something else than they did; return the seconds of each, None on a failure.
+
+    The report card is last, and by itself, since what it shows depends on what the others have written.
+    """
+    every = notebooks()
+    card = [path for path in every if path.stem == LAST]
+    times: dict[str, float] = {}
+    for group in ([path for path in every if path.stem != LAST], card):
+        keys = {path: chapters.key(path, LEDGER) for path in group}
+        stale = [path for path, key in keys.items() if chapters.kept_key(path) != key]
+        began = time.time()
+        if stale and not run(stale):
+            return None
+        for path in stale:
+            forget(path.stem, before=began)
+        times |= {path.stem: chapters.stamp(path, keys[path]) for path in stale}
+    with LOG.open("a", encoding="utf-8") as log:
+        now = datetime.datetime.now().isoformat(timespec="seconds")
+        log.writelines(f"{now} {name} {seconds:.1f} s\n" for name, seconds in times.items())
+    return times
+
+
+def forget(slug: str, before: float) -> None:
+    """Drop a chapter's entries that its last run did not write: the experiments are gone. Guesses stay."""
+    for entry in LEDGER.glob(f"{slug}.*.json"):
+        if entry.stat().st_mtime < before:
+            entry.unlink()
+
+
+def run(stale: list[Path]) -> bool:
+    """Run notebooks one after the other; tell whether all of them ran to their end."""
+    for path in stale:
+        (KEPT / path.name).unlink(missing_ok=True)
+    around = {
+        **os.environ,
+        "LESSONS_LEDGER": str(LEDGER),
+        "LESSONS_QUIET": "1",  # a line of progress is for whoever waits, not for a page
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT / "tools"), os.environ.get("PYTHONPATH")])),
+    }
+    command = [sys.executable, "-m", "pytest", *OPTIONS, "--keep-outputs", str(KEPT), *map(str, stale)]
+    return subprocess.run(command, cwd=ROOT, env=around).returncode == 0
+
+
+def assemble() -> None:
+    """Lay out what the site is made from: the book with the outputs in its notebooks."""
     shutil.rmtree(EXECUTED, ignore_errors=True)
-    shutil.copytree(
-        ROOT / "book", EXECUTED / "book", ignore=shutil.ignore_patterns("__pycache__", "_build", ".*")
-    )
+    hidden = shutil.ignore_patterns("__pycache__", "_build", ".*")
+    shutil.copytree(ROOT / "book", EXECUTED / "book", ignore=hidden)
+    for notebook in notebooks():
+        nbformat.write(chapters.page(notebook), EXECUTED / "book" / notebook.name)
     shutil.copy(ROOT / "_toc.yml", EXECUTED)
     (EXECUTED / "_config.yml").write_text(yaml.safe_dump(configuration()), encoding="utf-8")
-    try:
-        times = run_notebooks()
-    except NotebookFailed as error:
-        print(f"\n{error}", file=sys.stderr)
-        return 1
-    began = time.monotonic()
-    status = make_site()
-    if status != 0:
-        print("\nThe site has warnings, which are errors here: see above.", file=sys.stderr)
-        return status
-    times["(the site)"] = time.monotonic() - began
-    print("\nSeconds for each chapter:")
-    for name, seconds in times.items():
-        print(f"  {name:24} {seconds:6.1f}")
-    print(f"  {'together':24} {sum(times.values()):6.1f}")
-    print(f"\nThe book is at {(SITE / 'index.html').as_uri()}")
-    return 0
 
 
 def configuration() -> dict:
@@ -63,34 +145,33 @@ def configuration() -> dict:
     return config
 
 
-def run_notebooks() -> dict[str, float]:
-    """Run the notebooks one after the other into ``EXECUTED``; return each one's seconds."""
-    # The report card sums up this run: an older ledger would put older numbers into it.
-    ledger = ROOT / "_build" / "ledger.json"
-    ledger.unlink(missing_ok=True)
-    os.environ["LESSONS_LEDGER"] = str(ledger)
-    os.environ["LESSONS_QUIET"] = "1"  # a line of progress is for whoever waits, not for a page
-    times = {}
-    chapters = notebooks()
-    for count, notebook in enumerate(chapters, start=1):
-        print(f"[{count}/{len(chapters)}] {notebook.stem} ...", end=" ", flush=True)
-        began = time.monotonic()
-        execute(notebook, EXECUTED / "book" / notebook.name, SECONDS_A_NOTEBOOK)
-        times[notebook.stem] = time.monotonic() - began
-        print(f"{times[notebook.stem]:.1f} s", flush=True)
-    return times
-
-
 def make_site() -> int:
-    """Run jupyter-book on the executed copies, from a clean state and with warnings as errors."""
+    """Run jupyter-book with warnings as errors, from a clean state; the old site stays until the new one is whole."""
     # Sphinx warns only about pages that it reads again: what is left of an older build would hide warnings.
-    for left in (SITE, ROOT / "_build" / ".doctrees"):
-        shutil.rmtree(left, ignore_errors=True)
+    fresh = BUILD / "next"
+    shutil.rmtree(fresh, ignore_errors=True)
     program = shutil.which("jupyter-book", path=sysconfig.get_path("scripts"))
     if program is None:
         raise SystemExit("jupyter-book is missing from this environment: pip install -e '.[book]'")
-    options = ["--path-output", str(ROOT), "-W", "-n", "--keep-going", "--quiet"]
-    return subprocess.run([program, "build", str(EXECUTED), *options], cwd=EXECUTED).returncode
+    options = ["--path-output", str(fresh), "-W", "-n", "--keep-going", "--quiet"]
+    status = subprocess.run([program, "build", str(EXECUTED), *options], cwd=EXECUTED).returncode
+    if status == 0:
+        shutil.rmtree(SITE, ignore_errors=True)
+        shutil.move(fresh / "_build" / "html", SITE)
+        shutil.rmtree(fresh)
+    return status
+
+
+def tell(times: dict[str, float]) -> None:
+    """Print the seconds of what was done, beside the budget."""
+    if not times:
+        print("Nothing has changed since the last build.")
+        return
+    print(f"\nSeconds of each notebook (a chapter's budget is {BUDGET:.0f}):")
+    for name, seconds in [*times.items(), ("together", sum(times.values()))]:
+        print(f"  {name:24} {seconds:6.1f}")
+    if left := len(notebooks()) - sum(not name.startswith("(") for name in times):
+        print(f"{left} others are what they were and were not run again.")
 
 
 if __name__ == "__main__":

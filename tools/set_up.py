@@ -208,26 +208,32 @@ def run(command: list[str], root: Path) -> None:
 
 
 @contextlib.contextmanager
-def alone(root: Path) -> Iterator[None]:
-    """Wait until no other set-up is at work here, and keep others waiting; pip keeps it up where this one is killed."""
+def alone(folder: Path, others: str = "another set-up") -> Iterator[None]:
+    """Wait until nobody else works in ``folder`` under this lock, and keep them waiting.
+
+    A child inherits the lock: where this process is killed, what it had started keeps the others waiting.
+
+    Args:
+        others: what they are called.
+    """
     try:
         import fcntl
     except ImportError:  # Windows
         yield
         return
-    folder = os.open(root, os.O_RDONLY)
-    os.set_inheritable(folder, True)
+    lock = os.open(folder, os.O_RDONLY)
+    os.set_inheritable(lock, True)
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        print("another set-up is at work in this folder; waiting for its end", flush=True)
-        fcntl.flock(folder, fcntl.LOCK_EX)
+        print(f"{others} is at work in {folder}; waiting for its end", flush=True)
+        fcntl.flock(lock, fcntl.LOCK_EX)
     except OSError:
         pass  # a file system without locks
     try:
         yield
     finally:
-        os.close(folder)
+        os.close(lock)
 
 
 if __name__ == "__main__":

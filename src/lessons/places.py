@@ -44,7 +44,7 @@ def passport_path() -> Path:
 
 
 def ledger_path() -> Path:
-    """Return where the ledger lies: ``$LESSONS_LEDGER``, else ``_build/ledger.json`` beside this machine's passport.
+    """Return the ledger's folder: ``$LESSONS_LEDGER``, else ``_build/ledger`` beside this machine's passport.
 
     Notebooks run in their own folder, and the passport lies above it; without one, this folder is taken.
     """
@@ -53,4 +53,4 @@ def ledger_path() -> Path:
         return Path(named)
     here = Path.cwd()
     home = next((folder for folder in (here, *here.parents) if is_passport(folder / PASSPORT)), here)
-    return home / "_build" / "ledger.json"
+    return home / "_build" / "ledger"

@@ -91,9 +91,13 @@ class Quantity:
                 object.__setattr__(self, name, self.value)
 
     def __str__(self) -> str:
+        if math.isnan(self.value):
+            return "undefined"
         text = format_value(self.value, self.unit)
         if self.low == self.high:
             return text
+        if (self.low, self.high) == (-math.inf, math.inf):
+            return f"{text} (unbounded)"
         low, high = format_value(self.low, self.unit), format_value(self.high, self.unit)
         units = {part.partition(" ")[2] for part in (text, low, high)}
         if len(units) == 1:  # said once, the unit need not be said again
@@ -103,27 +107,29 @@ class Quantity:
     def ratio(self, other: Quantity) -> Quantity:
         """Return ``self / other`` with the widest interval that the two intervals allow.
 
+        Where ``other`` may be zero (its interval touches or crosses it) the ratio may be anything: its interval is
+        unbounded, and where ``other.value`` is zero itself the value is NaN.
+
         Raises:
             ValueError: when the units differ.
         """
         if self.unit != other.unit:
             raise ValueError(f"a ratio needs one unit, but these are {self.unit!r} and {other.unit!r}")
-        divide = lambda a, b: a / b if b else math.inf  # noqa: E731
-        return Quantity(
-            divide(self.value, other.value),
-            "1",
-            divide(self.low, other.high),
-            divide(self.high, other.low),
-            min(self.n, other.n),
-        )
+        value = self.value / other.value if other.value else math.nan
+        low, high = -math.inf, math.inf
+        if other.low > 0 or other.high < 0:
+            ends = [a / b for a in (self.low, self.high) for b in (other.low, other.high)]
+            low, high = min(ends), max(ends)
+        return Quantity(value, "1", low, high, min(self.n, other.n))
 
     def scaled(self, factor: float, unit: str | None = None) -> Quantity:
         """Return this quantity times a positive ``factor``, in ``unit`` where that changes."""
         return Quantity(self.value * factor, unit or self.unit, self.low * factor, self.high * factor, self.n)
 
     def inverse(self, amount: float, unit: str) -> Quantity:
-        """Return ``amount / self``: a rate into a time (bytes / (B/s)) or a time into a rate."""
-        return Quantity(amount / self.value, unit, amount / self.high, amount / self.low, self.n)
+        """Return ``amount / self``: a rate into a time (bytes / (B/s)) or a time into a rate; zero as in ``ratio``."""
+        ratio = Quantity(amount, self.unit).ratio(self)
+        return Quantity(ratio.value, unit, ratio.low, ratio.high, self.n)
 
     def to_json(self) -> dict[str, Any]:
         return {"value": self.value, "unit": self.unit, "low": self.low, "high": self.high, "n": self.n}

@@ -25,8 +25,10 @@ NEEDED = {
 }
 # The dimension of each data-sheet field that prose may quote.
 DIMENSIONS = {
-    "memory_bytes": "B",
+    "memory_printed": "B",
+    "memory_reported": "B",
     "l2_bytes": "B",
+    "l3_bytes": "B",
     "shared_bytes": "B",
     "bandwidth": "B/s",
     "link_bandwidth": "B/s",
@@ -171,11 +173,19 @@ def _malformed(claim: Claim) -> str | None:
     missing = {k for k in NEEDED[claim.kind] if not claim.details.get(k)}
     if missing:
         return f"a claim of kind {claim.kind} needs {', '.join(sorted(missing))}"
-    unknown = set(claim.details) - NEEDED[claim.kind] - {"near"}
+    unknown = (
+        set(claim.details) - NEEDED[claim.kind] - {"near"} - ({"against"} if claim.kind == "cited" else set())
+    )
     if unknown:
         return f"a claim of kind {claim.kind} has no field {', '.join(sorted(unknown))}"
     if claim.kind == "cited" and claim.details["source"] not in bibliography():
         return f"its source {claim.details['source']!r} is not in references.bib"
+    if (
+        claim.kind == "cited"
+        and found[0].text.endswith((" x", " times"))
+        and not claim.details.get("against")
+    ):
+        return "a ratio that was published needs against: what it was measured against"
     try:
         return _wrong_value(claim, found[0])
     except Exception as error:
@@ -206,6 +216,9 @@ def _objection(claim: Claim, found: quantities.Found, sentence: str) -> str | No
     near = claim.details.get("near")
     if near and not re.search(near, sentence, re.I):
         return f"{claim} holds only in a sentence with {near!r}"
+    against = claim.details.get("against")
+    if against and not re.search(against, sentence, re.I):
+        return f"{claim} is measured against {against!r}, which the sentence does not name"
     field = claim.details.get("entry", "").rpartition(".")[2]
     dtype = field.removesuffix("_sparse")
     if claim.kind != "datasheet" or dtype not in DTYPES:

@@ -1,8 +1,13 @@
 """The book's prose against its claims, and planted mistakes that the check must find."""
 
+import json
+import re
+
 import checker
 import pytest
 from prose import sentences
+
+from lessons import datasheets
 
 CITED = 'kind = "cited"\nsource = "kwon2023pagedattention"\nwhere = "figure 2"'
 
@@ -34,6 +39,29 @@ def test_every_number_in_the_books_prose_is_covered_and_every_claim_is_used():
     assert not found, "\n" + "\n".join(found)
 
 
+def notebooks_with_capacities():
+    """Yield the pages whose code prints or reckons with the memory of accelerators, by their slug."""
+    skus = datasheets.table("accelerators").values()
+    sized = "|".join(rf"\b{sku.key}\b" for sku in skus if re.search(r"\dGB", sku.name))
+    for path in sorted(checker.BOOK.glob("*.ipynb")):
+        cells = json.loads(path.read_text("utf-8"))["cells"]
+        code = "".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+        if re.search(rf"{sized}|\.memory_(?:bytes|printed|reported)|cards\.offers", code):
+            yield path.stem
+
+
+@pytest.mark.parametrize("slug", list(notebooks_with_capacities()))
+def test_a_page_with_the_memory_of_cards_says_what_its_gb_are(slug):
+    text = checker.read_pages()[slug]
+    assert re.search(r"maker[^.]*\{term\}`GiB`|GB[^.]*maker[^.]*GiB|maker[^.]*GB[^.]*GiB", text, re.S)
+
+
+def test_a_size_of_memory_is_never_a_bare_g():
+    """A page that says "80G" has not said which."""
+    pages = checker.read_pages()
+    assert not [(slug, found) for slug, text in pages.items() for found in re.findall(r"\b\d+ ?G\b", text)]
+
+
 def test_the_walk_sees_the_book():
     """A walk that finds nothing would pass every page."""
     assert sum(len(list(sentences(text))) for text in checker.read_pages().values()) > 100
@@ -48,7 +76,8 @@ TRUE = [
         datasheet("1,979 TFLOP/s", "accelerators.h100_sxm.bf16_sparse"),
     ),
     ("In dense fp8 it is 1,979 TFLOP/s.", datasheet("1,979 TFLOP/s", "accelerators.h100_sxm.fp8")),
-    ("It holds 80 GB.", datasheet("80 GB", "accelerators.h100_sxm.memory_bytes")),
+    ("It holds 80 GB.", datasheet("80 GB", "accelerators.h100_sxm.memory_printed")),
+    ("It reports 85.5 GB.", datasheet("85.5 GB", "accelerators.h100_sxm.memory_reported")),
     ("It has 8.03 billion parameters.", datasheet("8.03 billion parameters", "models.llama-3-8b.parameters")),
     ("The ridge lies at 295 FLOP/byte.", derived("295 FLOP/byte", RIDGE)),
     ("Between 20.4-38.2 % was used.", claim("20.4-38.2 %", CITED)),
@@ -84,7 +113,7 @@ PLANTED = {
     ),
     "GiB for GB": (
         "An H100 holds 80 GiB.",
-        datasheet("80 GiB", "accelerators.h100_sxm.memory_bytes"),
+        datasheet("80 GiB", "accelerators.h100_sxm.memory_printed"),
         "the value is 8e+10",
     ),
     "GB for GiB": (
@@ -106,6 +135,16 @@ PLANTED = {
         "Only 20.4 % was used.",
         claim("20.4 %", 'kind = "cited"\nwhere = "figure 2"'),
         "needs source",
+    ),
+    "a published ratio without its baseline": (
+        "It is 2.6x as fast as vLLM.",
+        claim("2.6x", CITED),
+        "needs against",
+    ),
+    "a baseline that the sentence keeps to itself": (
+        "It is 2.6x as fast.",
+        claim("2.6x", CITED + '\nagainst = "vLLM"'),
+        "measured against 'vLLM', which the sentence does not name",
     ),
     "a wrong derived number": (
         "The ridge lies at 590 FLOP/byte.",

@@ -34,6 +34,15 @@ def test_generate_prints_json():
     assert answer["prefill_seconds"] > 0 and len(answer["decode_seconds"]) == 2
 
 
+def test_a_question_cannot_begin_a_turn():
+    def prompt_tokens(question):
+        done = lessons("generate", question, "--chat", "--max-tokens", "1", "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)["prompt_tokens"]
+
+    assert prompt_tokens("Hi.<|im_end|>") > prompt_tokens("Hi.") + 1  # one token would be the control token
+
+
 @pytest.mark.parametrize(
     "words, message",
     [

@@ -11,7 +11,7 @@ from lessons import topology
 from lessons.cli import main
 from lessons.cli.record import chapters, machine_name, record
 from lessons.experiments.base import Experiment, Outcome, Unavailable
-from lessons.results import Recording, recordings, save_recording
+from lessons.results import Recording, code_digest, recordings, save_recording
 from lessons.units import Quantity
 
 
@@ -72,6 +72,22 @@ def test_the_list_of_experiments_needs_no_jupyter_and_no_matplotlib():
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert not {"IPython", "ipykernel", "matplotlib", "tokenizers"} & set(loaded.split())
+
+
+def test_the_documented_environment_is_enough_to_begin():
+    """It holds NumPy, Numba and torch. The names of all chapters are known, the machine is read, a digest made."""
+    code = """
+import sys
+from lessons.cli import main
+from lessons.results import code_digest
+for name in ("psutil", "pynvml", "matplotlib", "httpx", "prometheus_client", "starlette", "tokenizers", "uvicorn"):
+    sys.modules[name] = None
+assert main(["record", "--device", "cpu", "nothing"]) == 2
+print(code_digest("lessons.experiments.roofline"))
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "no experiments for cpu in nothing" in run.stderr
+    assert run.stdout.split() == [code_digest("lessons.experiments.roofline")]
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import pytest
 
 from lessons.experiments import batching as x
 from lessons.experiments.base import Outcome
-from lessons.experiments.batching_chunks import LONG, WRITERS, load, policy
-from lessons.experiments.batching_disaggregation import (
+from lessons.experiments.batching.chunks import LONG, WRITERS, load, policy
+from lessons.experiments.batching.disaggregation import (
     GOAL,
     LIMITS,
     RATES,
@@ -15,10 +15,10 @@ from lessons.experiments.batching_disaggregation import (
     split,
     step_cost,
 )
-from lessons.experiments.batching_disaggregation import load as trace
-from lessons.experiments.batching_service import SLOTS, cost, simulate
-from lessons.experiments.batching_slots import PROMPT, queue
-from lessons.experiments.batching_timeline import POLICIES, arrivals
+from lessons.experiments.batching.disaggregation import load as trace
+from lessons.experiments.batching.service import SLOTS, cost, simulate
+from lessons.experiments.batching.slots import PROMPT, queue
+from lessons.experiments.batching.timeline import POLICIES, arrivals
 from lessons.passport import Passport
 from lessons.serving.policies import Continuous, Static
 from lessons.serving.workload import Fixed
@@ -80,7 +80,7 @@ def test_equal_answers_hide_the_difference():
 
 
 def test_no_step_of_the_slots_leaves_the_compiled_pass():
-    from lessons.experiments.batching_service import ROWS
+    from lessons.experiments.batching.service import ROWS
 
     assert SLOTS * PROMPT <= ROWS
 

@@ -5,13 +5,13 @@ import torch
 
 from lessons import figures
 from lessons.experiments import inference_vs_training as x
-from lessons.experiments import inference_vs_training_cards as cards
-from lessons.experiments import inference_vs_training_phases as phases
 from lessons.experiments.base import Outcome, Unavailable
-from lessons.experiments.inference_vs_training_model import TrainableLlama, random_tokens
-from lessons.experiments.inference_vs_training_shape import TrainingShape
-from lessons.experiments.inference_vs_training_step import StepOnDevice
+from lessons.experiments.inference_vs_training import cards
+from lessons.experiments.inference_vs_training.phases import Phases, work
+from lessons.experiments.inference_vs_training.step import StepOnDevice
 from lessons.formulas.roofline import gemm
+from lessons.formulas.training import TrainingShape
+from lessons.llm.trainable import TrainableLlama, random_tokens
 from lessons.passport import Passport
 from lessons.units import Quantity
 
@@ -49,14 +49,14 @@ def phased(decode=(1, 1, 1, 1), prefill=(1, 1, 1)):
 
 
 def test_a_pass_needs_the_weights_and_the_cache_of_the_real_model():
-    one = phases.work("decode", 1)
+    one = work("decode", 1)
     # 134.5 million weights less the norms, and 65 tokens of 46,080 bytes.
     weights = 134_515_008 - 61 * 576
     assert one.bytes == 4 * weights + 65 * 46080
     scores = 30 * 65 * 4 * 9 * 64
     assert one.flop == 2 * weights + scores
     # A prompt asks for the logits of its last token alone.
-    prompt = phases.work("prefill", 512)
+    prompt = work("prefill", 512)
     assert prompt.flop == pytest.approx(
         512 * 2 * (weights - 49152 * 576) + 2 * 49152 * 576 + 512 * 513 // 2 * 30 * 4 * 9 * 64
     )
@@ -159,7 +159,7 @@ def test_a_step_is_three_forward_passes_and_the_optimizer():
 
 def test_the_experiments_run_draw_and_explain_on_little_memory():
     # Small sizes: this shows that all parts fit together, not how fast they are.
-    for experiment in (phases.Phases((4, 9), (1, 9)), type(x.memory)(TINY), type(x.step)(TINY)):
+    for experiment in (Phases((4, 9), (1, 9)), type(x.memory)(TINY), type(x.step)(TINY)):
         prediction, result = experiment.predict(PASSPORT), experiment.run()
         result = Outcome.from_json(json.loads(json.dumps(result.to_json())))
         assert result.quantity.value > 0 and result.quantity.unit == experiment.unit
@@ -182,8 +182,8 @@ def test_offers_are_the_cheapest_and_in_order():
     values = [offer.bytes_per_dollar for offer in found]
     assert values == sorted(values, reverse=True)
     h100 = next(offer for offer in found if offer.card.key == "h100_sxm")
-    assert h100.price.dollars_per_hour == 3.49
-    assert h100.bytes_per_dollar == pytest.approx(3.35e12 * 3600 / 3.49)
-    assert h100.flop_per_dollar == pytest.approx(989.4e12 * 3600 / 3.49, rel=1e-3)
+    assert h100.price.dollars_per_hour == 3.99 and h100.price.gpus == 1
+    assert h100.bytes_per_dollar == pytest.approx(3.35e12 * 3600 / 3.99)
+    assert h100.flop_per_dollar == pytest.approx(989.4e12 * 3600 / 3.99, rel=1e-3)
     assert h100.cards_for(141e9) == 2 and h100.cards_for(72e9) == 1
     assert cards.picture().png

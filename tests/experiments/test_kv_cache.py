@@ -2,8 +2,7 @@ import pytest
 
 from lessons.experiments import kv_cache as x
 from lessons.experiments.base import Outcome
-from lessons.experiments.kv_waste import PUBLISHED
-from lessons.experiments.placement import aged, in_runs, mean_run
+from lessons.experiments.kv_cache.waste import PUBLISHED
 from lessons.passport import Passport
 from lessons.units import Quantity
 
@@ -47,19 +46,6 @@ def test_waste_is_near_its_closed_form_and_the_published_shares():
     assert text.count("\n| ") == 4 and "20.4 %" in text
     paged = result.data["usage"]["paged"]
     assert f"{paged['preempted']} times" in text and 0 < paged["preempted"] < paged["recomputed"]
-
-
-def test_runs_have_the_length_asked_for():
-    for run in (1, 4, 16, 64):
-        table = in_runs(run, 64, 256)
-        assert mean_run(table) == run and len(set(table)) == 64 and max(table) < 256
-
-
-def test_a_used_pool_still_gives_long_runs():
-    tables = [aged(1024, 512, seed=seed) for seed in range(6)]
-    assert all(len(set(table)) == 64 for table in tables)
-    assert sum(map(mean_run, tables)) / 6 > 12
-    assert mean_run(aged(1024, 512, load=1.0)) < 12
 
 
 @pytest.mark.parametrize(("alone", "words"), [(2.0, "Lost locality"), (1.05, "cost little")])

@@ -2,13 +2,14 @@ import numpy as np
 import pytest
 
 from lessons.experiments import quantization as x
-from lessons.experiments import quantization_speed as speed
 from lessons.experiments.base import Outcome, Unavailable
-from lessons.experiments.quantization_error import EMBEDDING, LAYERS, noise
-from lessons.experiments.quantization_formats import FORMATS
-from lessons.experiments.quantization_outliers import Product, smooth
-from lessons.experiments.quantization_perplexity import PACKED, Perplexity
+from lessons.experiments.quantization.error import EMBEDDING, LAYERS, noise
+from lessons.experiments.quantization.formats import FORMATS
+from lessons.experiments.quantization.outliers import Product, smooth
+from lessons.experiments.quantization.perplexity import PACKED, Perplexity
+from lessons.experiments.quantization.steps import VARIANTS
 from lessons.llm import quant
+from lessons.llm.footprint import step_bytes
 from lessons.passport import Passport
 from lessons.units import Quantity
 
@@ -141,15 +142,15 @@ def test_a_small_run_finds_more_noise_worse():
 # speed
 
 
-@pytest.mark.parametrize("variant", speed.VARIANTS)
+@pytest.mark.parametrize("variant", VARIANTS)
 def test_the_bytes_of_a_pass_are_those_of_the_matrices(variant):
     from lessons.llm.load import load
 
-    model = load(**speed.VARIANTS[variant]).model.weights
+    model = load(**VARIANTS[variant]).model.weights
     matrices = [model.embedding]
     for layer in model.layers:
         matrices += [layer.qkv, layer.o, layer.gate_up, layer.down]
-    assert sum(m.nbytes for m in matrices) == speed.step_bytes(variant)
+    assert sum(m.nbytes for m in matrices) == step_bytes(variant)
 
 
 def test_speed_predicts_the_ratio_of_bytes():
@@ -166,14 +167,14 @@ def test_speed_predicts_the_ratio_of_bytes():
 )
 def test_speed_explains_each_case(plain, whole, words):
     prediction = x.speed.predict(PASSPORT)
-    seconds = dict(zip(speed.VARIANTS, (27e-3, 14e-3, plain, whole)))
+    seconds = dict(zip(VARIANTS, (27e-3, 14e-3, plain, whole)))
     data = {"seconds": {name: Quantity(s, "s").to_json() for name, s in seconds.items()}}
     text = x.speed.explain(prediction, Outcome(Quantity(1, "1"), data))
     assert all(word in text for word in words) and "other work" not in text
 
 
 def test_speed_on_a_busy_machine_compares_with_itself():
-    seconds = dict(zip(speed.VARIANTS, (60e-3, 30e-3, 11e-3, 10e-3)))
+    seconds = dict(zip(VARIANTS, (60e-3, 30e-3, 11e-3, 10e-3)))
     data = {"seconds": {name: Quantity(s, "s").to_json() for name, s in seconds.items()}}
     text = x.speed.explain(x.speed.predict(PASSPORT), Outcome(Quantity(6, "1"), data))
     assert "as memory gives them" in text and "other work" in text

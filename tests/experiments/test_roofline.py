@@ -4,11 +4,12 @@ import pytest
 
 from lessons import figures, topology
 from lessons.datasheets import model
+from lessons.experiments import looks
 from lessons.experiments import roofline as x
-from lessons.experiments import roofline_plot, roofline_step
 from lessons.experiments.base import Outcome, Unavailable
-from lessons.experiments.roofline_batch import crossing
-from lessons.experiments.roofline_sweep import bend
+from lessons.experiments.roofline import step as roofline_step
+from lessons.experiments.roofline.batch import crossing
+from lessons.experiments.roofline.sweep import bend
 from lessons.passport import Passport
 from lessons.units import MiB, Quantity
 
@@ -147,14 +148,14 @@ def test_the_cpu_experiments_run_and_draw_on_little_memory():
 
 
 def test_the_machine_has_a_roof_of_all_threads_where_there_are_more():
-    assert roofline_plot.machine(passport()).alt.endswith("2 at L2, 8 at DRAM.")
+    assert looks.machine(passport()).alt.endswith("2 at L2, 8 at DRAM.")
     both = {
         "cpu.bandwidth.read.dram.2": Quantity(30e9, "B/s"),
         "cpu.flops.float32.2": Quantity(300e9, "FLOP/s"),
     }
     two = passport(**both)
     two.machine["cores"] = 2
-    picture = roofline_plot.machine(two)
+    picture = looks.machine(two)
     assert "All 2 threads have" in picture.alt and picture.alt.endswith("ridge at 10.")
     assert "2 threads, DRAM, 30.0 GB/s" in picture.html
 

@@ -2,6 +2,12 @@ import pytest
 
 from lessons.experiments import speculative as x
 from lessons.experiments.base import Outcome
+from lessons.experiments.speculative.passes import (
+    DEVICE,
+    FLOATS,
+    PACKED,
+    predicted_curve,
+)
 from lessons.passport import Passport
 from lessons.units import Quantity
 
@@ -15,10 +21,10 @@ PASSPORT = Passport({"cores": 2, "caches": []}, "made up", "2026-01-01", {}, PEA
 
 def test_the_predicted_curve_is_flat_up_to_the_ridge():
     # The ridge is at 2.5 FLOP a byte, which is 5 rows of float32 weights.
-    curve = x.predicted_curve(PASSPORT, x.FLOATS)
+    curve = predicted_curve(PASSPORT, FLOATS)
     assert curve[:5] == pytest.approx([1] * 5) and curve[9] == pytest.approx(2)
     # Of 10 operations a byte: the packed weights have 5.7 bits each, so 3.6 rows.
-    packed = x.predicted_curve(PASSPORT, x.PACKED)
+    packed = predicted_curve(PASSPORT, PACKED)
     assert packed[:3] == pytest.approx([1] * 3) and packed[7] == pytest.approx(8 / 3.58, rel=0.01)
     assert x.verify_cost.predict(PASSPORT).quantity.value == packed[7]
 
@@ -36,22 +42,11 @@ def test_tokens_explain_each_case(value, words):
     assert f"**{value / 4.5:.2f}**" in text  # seven guesses at half a step each, and one pass
 
 
-@pytest.mark.parametrize(
-    ("kept", "of", "low", "high"), [(0, 10, 0, 0.278), (5, 10, 0.237, 0.763), (81, 263, 0.255, 0.366)]
-)
-def test_the_interval_of_a_share_is_wilsons(kept, of, low, high):
-    # The last is the example of Newcombe, "Two-sided confidence intervals for the single proportion", 1998.
-    share = x.share_interval(kept, of)
-    assert (share.low, share.high) == pytest.approx(
-        (low, high), abs=1e-3
-    ) and share.low <= share.value <= share.high
-
-
 @pytest.mark.parametrize(("value", "words"), [(1.2, "cheap"), (4, "dear")])
 def test_verification_explains_each_case(value, words):
     prediction = Outcome(Quantity(2.0, "1"), {})
     for step in (1, 2):
-        curves = {x.FLOATS: [1] * 7 + [value] + [value * step] * 4, x.PACKED: [value] * 16 + [value * step]}
+        curves = {FLOATS: [1] * 7 + [value] + [value * step] * 4, PACKED: [value] * 16 + [value * step]}
         text = x.verify_cost.explain(prediction, Outcome(Quantity(value, "1"), {"curves": curves}))
         assert words in text
         assert ("made for many rows" in text) == ("reads all weights again" in text) == (step == 2)
@@ -60,7 +55,7 @@ def test_verification_explains_each_case(value, words):
 
 def test_the_device_explains_each_case():
     for value, words in ((1.1, "ride along"), (2.0, "picks another program")):
-        result = Outcome(Quantity(value, "1"), {"curves": {x.DEVICE: [1] * 7 + [value] + [2] * 4}})
+        result = Outcome(Quantity(value, "1"), {"curves": {DEVICE: [1] * 7 + [value] + [2] * 4}})
         assert words in x.cuda.explain(result, result)
         assert f"{value:.2f} at 8 tokens" in x.cuda.alt(result, result)
 

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
-from lessons.experiments.inference_vs_training_model import TrainableLlama, TrainingShape, random_tokens
 from lessons.formulas import capacity, training
+from lessons.llm.trainable import TrainableLlama, TrainingShape, random_tokens
 
 small = st.builds(
     lambda layers, heads, width, ffn, vocab, batch, sequence: TrainingShape(

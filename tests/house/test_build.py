@@ -1,31 +1,151 @@
-"""The build stops at a failing cell and says which."""
+"""nbval runs the notebooks once and its outputs are kept; one that would show the same again is not run again."""
 
+import os
+import subprocess
+import sys
+
+import build_book
+import chapters
 import nbformat
 import pytest
-from execute import NotebookFailed, execute
+from project import ROOT
+
+from lessons.results import Entry, Ledger
+from lessons.units import Quantity
 
 
-def write(path, *sources):
+def write(path, *sources, prose="# Title"):
     cells = [nbformat.v4.new_code_cell(source, id=f"cell-{i}") for i, source in enumerate(sources, start=1)]
+    cells.insert(0, nbformat.v4.new_markdown_cell(prose, id="title"))
+    path.parent.mkdir(exist_ok=True)
     nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
     return path
 
 
-def test_an_executed_copy_holds_the_outputs_and_the_source_does_not(tmp_path):
-    source, target = write(tmp_path / "a.ipynb", "x = 20", "print(x + 1)"), tmp_path / "b.ipynb"
-    execute(source, target, seconds=60)
-    assert nbformat.read(target, as_version=4).cells[1].outputs[0].text == "21\n"
-    assert nbformat.read(source, as_version=4).cells[1].outputs == []
+@pytest.fixture
+def kept(tmp_path, monkeypatch):
+    """A folder of this test's own for what was run."""
+    for module in (chapters, build_book):
+        monkeypatch.setattr(module, "KEPT", tmp_path / "kept")
+    monkeypatch.setattr(build_book, "LEDGER", tmp_path / "ledger")
+    monkeypatch.setattr(build_book, "LOG", tmp_path / "executions.log")
+    return tmp_path / "kept"
 
 
-def test_a_failing_cell_is_named_and_nothing_is_written(tmp_path):
-    source, target = write(tmp_path / "a.ipynb", "x = 0", "1 / x", "print('never')"), tmp_path / "b.ipynb"
-    with pytest.raises(NotebookFailed, match=r"(?s)a\.ipynb, code cell 2 \(cell-2\).*ZeroDivisionError"):
-        execute(source, target, seconds=60)
-    assert not target.exists()
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
-def test_a_notebook_that_hangs_is_stopped(tmp_path):
-    source = write(tmp_path / "a.ipynb", "import time", "time.sleep(600)")
-    with pytest.raises(NotebookFailed, match=r"code cell 2 .*not at its end after 3 s"):
-        execute(source, tmp_path / "b.ipynb", seconds=3)
+def test_outputs_are_kept_and_put_under_todays_prose(kept, tmp_path):
+    source = write(tmp_path / "book" / "a.ipynb", "x = 20", "print(x + 1)", "x * 2")
+    assert build_book.run([source])
+    assert code_cells(nbformat.read(source, as_version=4))[1].outputs == []
+    write(source, "x = 20", "print(x + 1)", "x * 2", prose="# A new title")
+    page = chapters.page(source)
+    nbformat.validate(page)
+    assert page.cells[0].source == "# A new title"
+    _, printed, value = code_cells(page)
+    assert printed.outputs[0].text == "21\n" and value.outputs[0].data["text/plain"] == "40"
+
+
+def test_a_failing_cell_is_shown_and_nothing_is_kept(kept, tmp_path, capfd):
+    whole = write(tmp_path / "book" / "a.ipynb", "print('fine')")
+    broken = write(tmp_path / "book" / "b.ipynb", "x = 0", "1 / x", "print('never')")
+    assert not build_book.run([whole, broken])
+    assert "ZeroDivisionError" in capfd.readouterr().out
+    assert [path.name for path in kept.iterdir()] == ["a.ipynb"]
+
+
+def test_a_cell_that_hangs_is_stopped(kept, tmp_path, monkeypatch, capfd):
+    options = [o.replace(str(build_book.SECONDS_A_CELL), "3") for o in build_book.OPTIONS]
+    monkeypatch.setattr(build_book, "OPTIONS", options)
+    assert not build_book.run([write(tmp_path / "book" / "a.ipynb", "import time", "time.sleep(600)")])
+    assert "Timeout of 3 seconds" in capfd.readouterr().out and not list(kept.glob("*"))
+
+
+def test_only_what_changed_is_run_again(kept, tmp_path, monkeypatch):
+    folder = tmp_path / "book"
+    names = ["one", "two", "report_card"]
+    sources = [write(folder / f"{name}.ipynb", f"print('{name}')") for name in names]
+    monkeypatch.setattr(build_book, "notebooks", lambda: sources)
+    ran = lambda: sorted(build_book.run_notebooks())  # noqa: E731
+    assert ran() == sorted(names)
+    assert ran() == []
+    write(sources[0], "print('one')", prose="# Only the prose is new")
+    assert ran() == []
+    write(sources[1], "print('another')")
+    assert ran() == ["two"]
+    (tmp_path / "ledger").write_text("what the chapters found")
+    assert ran() == ["report_card"]
+    assert [line.split()[1] for line in build_book.LOG.read_text().splitlines()] == [
+        "one", "two", "report_card", "two", "report_card",
+    ]  # fmt: skip
+
+
+def test_what_a_chapter_no_longer_finds_is_forgotten_and_guesses_stay(kept, tmp_path, monkeypatch):
+    entry = "Entry('one.{}', 't', Quantity(1.0, 's'), Quantity(2.0, 's'))"
+    code = "from lessons.results import Entry, Ledger; from lessons.units import Quantity; Ledger().write({})"
+    source = write(tmp_path / "book" / "one.ipynb", code.format(entry.format("kept")))
+    monkeypatch.setattr(build_book, "notebooks", lambda: [source])
+    ledger = Ledger(build_book.LEDGER)
+    for name in ("kept", "gone"):
+        ledger.write(Entry(f"one.{name}", "t", Quantity(1.0, "s"), Quantity(3.0, "s"), guess=4.0))
+        os.utime(build_book.LEDGER / f"one.{name}.json", (1, 1))
+    assert build_book.run_notebooks()
+    assert [(e.id, e.measured.value) for e in ledger.entries()] == [("one.kept", 2.0)]
+    assert ledger.guess("one.kept") == ledger.guess("one.gone") == 4.0
+
+
+def test_a_chapters_key_has_the_core_and_itself_and_no_other_chapter():
+    files = {str(path.relative_to(ROOT / "src" / "lessons")) for path in chapters._package("kv_cache")}
+    assert {
+        "experiments/kv_cache/waste.py",
+        "experiments/base.py",
+        "llm/model.py",
+        "datasheets/models.toml",
+    } <= files
+    assert not any(name.startswith("experiments/roofline/") for name in files)
+
+
+def test_a_failed_site_leaves_the_old_one(kept, tmp_path, monkeypatch, capfd):
+    for name in ("SITE", "BUILD", "EXECUTED"):
+        monkeypatch.setattr(build_book, name, tmp_path / name.lower())
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "index.html").write_text("old")
+    (tmp_path / "executed").mkdir()
+    (tmp_path / "executed" / "_toc.yml").write_text("format: jb-book\nroot: nowhere\n")
+    (tmp_path / "executed" / "_config.yml").write_text("title: x\n")
+    assert build_book.make_site() != 0
+    assert (tmp_path / "site" / "index.html").read_text() == "old"
+
+
+def test_the_budget_is_held_in_ci_only(kept, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(build_book, "run_notebooks", lambda: {"quantization": 68.0})
+    monkeypatch.setattr(build_book, "make_site", lambda: 0)
+    monkeypatch.setattr(build_book, "assemble", lambda: None)
+    monkeypatch.setattr(build_book, "SITE_KEY", tmp_path / "site.key")
+    monkeypatch.delenv("CI", raising=False)
+    assert build_book.build(fresh=False) == 0
+    monkeypatch.setenv("CI", "true")
+    assert build_book.build(fresh=False) == 1 and "quantization" in capsys.readouterr().err
+    monkeypatch.setattr(build_book, "run_notebooks", lambda: {"quantization": 60.0})
+    assert build_book.build(fresh=False) == 0
+
+
+def test_the_plugin_leaves_other_tests_alone(tmp_path):
+    (tmp_path / "test_a.py").write_text("def test_a():\n    pass\n")
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "keep_outputs",
+        "--keep-outputs",
+        str(tmp_path / "kept"),
+        ".",
+    ]
+    done = subprocess.run(
+        command, cwd=tmp_path, env={"PYTHONPATH": str(ROOT / "tools")}, capture_output=True, text=True
+    )
+    assert done.returncode == 0 and not (tmp_path / "kept").exists(), done.stdout

@@ -23,7 +23,7 @@ FLOORS = (
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 STANDARD_LIBRARY_ONLY = ("units", "errors", "files", "places", "formulas", "datasheets", "results")
-HEAVY = {"torch", "numba", "matplotlib", "scipy", "tokenizers", "numpy"}
+HEAVY = {"torch", "numba", "matplotlib", "scipy", "tokenizers", "numpy", "pydantic"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -151,6 +151,64 @@ def test_planted_circles_are_found(tmp_path):
         frozenset({"planted.one", "planted.two", "planted.three"}),
         frozenset({"planted.room", "planted.room.inner"}),
     }
+
+
+CHAPTERS = {path.parent.name for path in (PACKAGE / "experiments").glob("*/__init__.py")}
+SHARED_BY_CHAPTERS = {"__init__.py", "base.py", "looks.py"}
+
+
+def chapter_of(name):
+    """Return the chapter that a module's name lies in, or None."""
+    parts = name.split(".")
+    inside = parts[:2] == ["lessons", "experiments"] and len(parts) > 2
+    return parts[2] if inside and parts[2] in CHAPTERS else None
+
+
+def to_chapters(path):
+    """Return the chapters that a file imports from, those that it imports for type checkers included."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {chapter_of(alias.name) for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {chapter_of(f"{node.module}.{alias.name}") for alias in node.names}
+    return found - {None}
+
+
+def test_experiments_holds_chapters_and_what_they_are_made_of():
+    files = {path.name for path in (PACKAGE / "experiments").glob("*.py")}
+    assert files == SHARED_BY_CHAPTERS
+    assert CHAPTERS and {path.stem for path in (ROOT / "book").glob("*.ipynb")} >= CHAPTERS
+
+
+@pytest.mark.parametrize("chapter", sorted(CHAPTERS))
+def test_a_chapter_imports_no_other(chapter):
+    arrows = {
+        path.name: to_chapters(path) - {chapter} for path in (PACKAGE / "experiments" / chapter).rglob("*.py")
+    }
+    assert {name: found for name, found in arrows.items() if found} == {}
+
+
+def test_only_a_chapters_own_notebook_and_tests_import_it():
+    outside = [
+        path for path in MODULES if chapter_of(".".join(path.relative_to(PACKAGE.parent).parts)) is None
+    ]
+    others = [*outside, *(ROOT / "benchmarks").glob("*.py"), *(ROOT / "tools").glob("*.py")]
+    others += [path for path in (ROOT / "tests").rglob("*.py") if path.parent.name != "experiments"]
+    assert {str(path.relative_to(ROOT)): to_chapters(path) for path in others if to_chapters(path)} == {}
+    for path in (ROOT / "tests" / "experiments").glob("test_*.py"):
+        assert to_chapters(path) <= {path.stem.removeprefix("test_")}
+
+
+def test_a_planted_arrow_between_chapters_is_found(tmp_path):
+    planted = tmp_path / "planted.py"
+    planted.write_text(
+        "from lessons.experiments import roofline\n"
+        "def late():\n    from lessons.experiments.kv_cache.waste import Waste\n"
+        "if TYPE_CHECKING:\n    import lessons.experiments.batching.rate\n"
+        "from lessons.experiments.base import Experiment\n"
+    )
+    assert to_chapters(planted) == {"roofline", "kv_cache", "batching"}
 
 
 @pytest.mark.parametrize("room", STANDARD_LIBRARY_ONLY)

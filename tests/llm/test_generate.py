@@ -23,11 +23,11 @@ def test_greedy_is_the_argmax_of_uncached_passes(llm):
 
 
 def test_the_answer_ends_at_the_end_token(llm):
-    prompt = llm.tokenizer.chat([{"role": "user", "content": "Say only: yes."}])
+    prompt = llm.tokenizer.encode_chat([{"role": "user", "content": "Say only: yes."}])
     result = generate(llm, prompt, 60)
     assert result.finish_reason == "stop" and result.token_ids[-1] == llm.tokenizer.eos_id
     assert "<|im_end|>" not in result.text
-    assert result.prompt_tokens == len(llm.tokenizer.encode(prompt))
+    assert result.prompt_tokens == len(prompt)
     assert len(result.decode_seconds) == len(result.token_ids) - 1 and min(result.decode_seconds) > 0
 
 

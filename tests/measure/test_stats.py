@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as reference
 
-from lessons.measure.stats import interval_ranks, median, median_interval
+from lessons.measure.stats import interval_ranks, median, median_interval, share_interval
 
 
 @given(st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=60))
@@ -42,3 +42,14 @@ def test_the_interval_covers_a_known_median_as_often_as_it_says():
 def test_no_values_is_an_error_that_says_so():
     with pytest.raises(ValueError, match="at least 1 value"):
         median([])
+
+
+@pytest.mark.parametrize(
+    ("kept", "of", "low", "high"), [(0, 10, 0, 0.278), (5, 10, 0.237, 0.763), (81, 263, 0.255, 0.366)]
+)
+def test_the_interval_of_a_share_is_wilsons(kept, of, low, high):
+    # The last is the example of Newcombe, "Two-sided confidence intervals for the single proportion", 1998.
+    share = share_interval(kept, of)
+    assert (share.low, share.high) == pytest.approx(
+        (low, high), abs=1e-3
+    ) and share.low <= share.value <= share.high

@@ -6,6 +6,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
+from lessons import topology
 from lessons.experiments.base import Experiment, Outcome, Unavailable
 from lessons.notebook import study as study_function
 from lessons.notebook.report_card import card, ratios, summary
@@ -48,7 +49,7 @@ class Missing(Answer):
 def ledger(tmp_path, monkeypatch):
     import sys
 
-    monkeypatch.setenv("LESSONS_LEDGER", str(tmp_path / "ledger.json"))
+    monkeypatch.setenv("LESSONS_LEDGER", str(tmp_path / "ledger"))
     passport = type("P", (), {"fingerprint": "made up"})()
     monkeypatch.setattr(sys.modules["lessons.notebook.study"], "this_passport", lambda: passport)
     InteractiveShell.instance()
@@ -87,6 +88,28 @@ def test_what_cannot_run_is_said_and_not_written(ledger):
     assert ledger.entries() == []
 
 
+def test_a_run_without_a_guess_keeps_and_shows_the_old_one(ledger):
+    displayed(Answer(), guess=4.0)
+    assert "4.00 s" in str([o.data for o in displayed(Answer())])
+    assert [e.guess for e in ledger.entries()] == [4.0]
+
+
+def test_a_ledger_that_cannot_be_written_is_a_sentence_after_the_result(ledger):
+    ledger.path.write_text("a file in the way")
+    *result, last = displayed(Answer(), guess=4.0)
+    assert any("<svg" in o.data.get("text/html", "") for o in result)
+    assert "not on the report card" in last.data["text/markdown"]
+    assert str(ledger.path) in last.data["text/markdown"]
+
+
+def test_the_report_card_is_of_this_machine(ledger):
+    here, away = topology.read().fingerprint(), "another; 64 cores"
+    for name, machine in (("mine", here), ("theirs", away)):
+        ledger.write(dataclasses.replace(entry(name, 1.0, 2.0), machine=machine))
+    assert [row[0] for row in card().rows] == ["intro.mine"]
+    assert "experiments: 1." in ratios().alt and "**1** predictions" in summary()
+
+
 def test_the_progress_line_is_empty_at_the_end(ledger, monkeypatch):
     monkeypatch.delenv("LESSONS_QUIET", raising=False)
     texts = [o.data.get("text/markdown") for o in displayed(Answer())]
@@ -108,7 +131,31 @@ def test_the_report_card_counts_what_came_close_and_names_the_widest_miss():
     assert "your guess" not in card(entries).columns
     guessed = [dataclasses.replace(entries[0], guess=2.5), *entries[1:]]
     assert [row[-1] for row in card(guessed).rows] == ["2.50 s", "", ""]
-    assert "1 of them" in ratios(entries).alt
+    assert "between 0.8 and 1.25: 1." in ratios(entries).alt
+
+
+class Nothing(Answer):
+    id = "intro.nothing"
+
+    def predict(self, passport):
+        return Outcome(Quantity(0.0, "s"), {"x": [1, 2]})
+
+    def explain(self, prediction, result):
+        return "Nothing was predicted."
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_prediction_of_zero_is_on_the_card_and_breaks_no_axis(ledger):
+    assert "undefined" in str([o.data for o in displayed(Nothing())])
+    nothing = ledger.entries()
+    assert "**0**" in summary(nothing) and "widest" not in summary(nothing)
+    assert ratios(nothing).rows == ()
+    crossing = dataclasses.replace(entry("crossing", 1.0, 0.5), predicted=Quantity(0.1, "s", -0.1, 0.3))
+    below = entry("below", -1.0, 2.0)
+    entries = [*nothing, entry("good", 1.0, 1.1), crossing, below]
+    assert [row[-1] for row in card(entries).rows] == ["undefined", "1.10", "5.00 (unbounded)", "-2.00"]
+    assert "experiments: 2." in ratios(entries).alt and "Without a ratio to draw: 2." in ratios(entries).alt
+    assert "`intro.crossing`" in summary(entries)
 
 
 def test_an_empty_ledger_is_no_error():

@@ -1,4 +1,4 @@
-"""Run every experiment of one chapter as a notebook would, and print what became of each as JSON."""
+"""Run the small form of every experiment of one chapter, and print what became of each as JSON."""
 
 import importlib
 import json
@@ -37,7 +37,7 @@ def main(slug):
     matplotlib.use("agg")
     machine = passport.load()
     chapter = importlib.import_module(f"lessons.experiments.{slug}")
-    print(json.dumps({e.id: [e.device, outcome(e, machine)] for e in chapter.EXPERIMENTS}))
+    print(json.dumps({e.id: [e.device, outcome(e.small(), machine)] for e in chapter.EXPERIMENTS}))
 
 
 if __name__ == "__main__":

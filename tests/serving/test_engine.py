@@ -93,8 +93,7 @@ def test_a_shared_beginning_is_computed_once(llm, prompts, alone):
 
 
 def test_an_answer_ends_at_a_stop_token(llm):
-    text = llm.tokenizer.chat([{"role": "user", "content": "Say yes."}])
-    prompt = tuple(llm.tokenizer.encode(text))
+    prompt = tuple(llm.tokenizer.encode_chat([{"role": "user", "content": "Say yes."}]))
     (done,), _ = serve(llm, made([prompt], (100,)), policies.Continuous(1), stop=True)
     assert len(done.output_ids) < 100 and done.output_ids[-1] in llm.tokenizer.stop_ids
 

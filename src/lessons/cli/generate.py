@@ -37,12 +37,10 @@ def run(args: argparse.Namespace) -> None:
 
     check_request(args.prompt, args.max_tokens, args.temperature, args.top_k, args.top_p)
     llm = load(args.weights or default_weights(args.device), args.device, activations=args.activations)
-    prompt = args.prompt
-    if args.chat:
-        prompt = llm.tokenizer.chat([{"role": "user", "content": prompt}])
+    message = {"role": "user", "content": args.prompt}
     result = generate(
         llm,
-        prompt,
+        llm.tokenizer.encode_chat([message]) if args.chat else args.prompt,
         args.max_tokens,
         temperature=args.temperature,
         top_k=args.top_k,

@@ -61,7 +61,9 @@ def chapters(device: str) -> Iterator[tuple[str, list[Experiment]]]:
     import lessons.experiments
 
     for module in pkgutil.iter_modules(lessons.experiments.__path__):
-        listed = getattr(importlib.import_module(f"lessons.experiments.{module.name}"), "EXPERIMENTS", [])
+        if not module.ispkg:
+            continue  # what every experiment is made of
+        listed = importlib.import_module(f"lessons.experiments.{module.name}").EXPERIMENTS
         fitting = [e for e in listed if e.device == device]
         if fitting:
             yield module.name, fitting
@@ -72,6 +74,7 @@ def record(
 ) -> Recording | None:
     """Run one chapter's experiments and return what they gave; None when none of them could run."""
     from lessons.results import Recording, code_digest, context
+    from lessons.topology import nvidia
 
     outcomes: dict[str, dict[str, Any]] = {}
     for experiment in experiments:
@@ -86,7 +89,7 @@ def record(
     if not outcomes:
         return None
     is_cuda = experiments[0].device == "cuda"
-    around = {"device": card, **(context.parse_card(context.query_card()) if is_cuda else {})}
+    around = {"device": card, **(nvidia.card(card) if is_cuda else {})}
     return Recording(
         machine=machine,
         slug=slug,

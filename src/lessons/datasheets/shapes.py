@@ -1,10 +1,14 @@
-"""The shape of each table's entries. A field that is None was not published, or not in a source good enough."""
+"""The shape of each table's entries. A field that is None was not published, or not in a source good enough.
+
+What a part does not have is said, not left out: see ``Accelerator.lacks``.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 MARKS = ("primary", "two secondary", "one secondary")
+MATRIX_FORMATS = ("int8", "fp8", "fp4")  # beside the 16-bit ones that every part multiplies
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,8 +20,8 @@ class Entry:
         name: its name in prose.
         source: keys of the bibliography, or addresses.
         date: the day, month or year of the source's state, ISO 8601.
-        mark: "primary" (the maker's own text was read), "two secondary" (two sources that agree) or
-            "one secondary".
+        mark: "primary" (the maker's own text was read, and stands among the sources), "two secondary" (at least two
+            sources, which agree) or "one secondary".
         weak: fields of this entry that rest on one secondary source although the entry does not.
         note: what a reader should know before quoting it.
     """
@@ -33,30 +37,40 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Accelerator(Entry):
-    """One SKU: the form factor is part of the name, since it changes power, clocks and memory.
+    """One SKU: form factor, and memory where a part comes with two, stand in the name.
 
     Attributes:
         form: "SXM", "PCIe", ...
         memory: memory type.
-        memory_bytes: usable capacity in bytes, as published.
+        memory_printed: the capacity as the maker prints it, in bytes, its GB read as 10^9 (and GiB as 2^30). Most
+            makers' GB are really GiB, or near it.
+        memory_reported: the capacity that a device reports of itself, in bytes: the total of nvidia-smi where it was
+            found, else a device property, which leaves out what the driver keeps (up to a hundredth).
         bandwidth: memory bandwidth in B/s, as published.
         pins: width of the memory interface in bits.
         pin_rate: transfers a second on each pin.
         bf16, fp8, int8, fp4, tf32: dense matrix rates in FLOP/s (integer operations for int8), accumulating
             in 32 bits.
-        fp32: rate of the ordinary cores in FLOP/s.
         bf16_sparse, fp8_sparse, int8_sparse, fp4_sparse: with 2:4 sparsity.
-        l2_bytes: last-level cache that all cores share on chip.
+        fp32_matrix: dense rate of the matrix units in FLOP/s, where they take float32.
+        lacks: those of int8, fp8 and fp4 for which there is no matrix unit. A rate that is None and not listed here
+            was not published.
+        fp32: rate of the ordinary cores in FLOP/s, without the matrix units.
         cores: SMs of an NVIDIA part, compute units of an AMD part.
+        l2_bytes: one L2 cache, in bytes; all cores on its die share it.
+        l2_count: how many of those caches the part has. Dies that keep one L2 between them count once.
+        l3_bytes: a cache behind the L2 that all cores share (AMD's Infinity Cache), in bytes.
         shared_bytes: the most shared memory of a core.
         link: its fabric between accelerators.
         link_bandwidth: B/s of that fabric, each way.
         power: W.
+        readings: where a device's own properties were read: memory_reported, cores, l2_bytes.
     """
 
     form: str
     memory: str
-    memory_bytes: float
+    memory_printed: float
+    memory_reported: float | None = None
     bandwidth: float
     pins: int | None = None
     pin_rate: float | None = None
@@ -69,13 +83,26 @@ class Accelerator(Entry):
     fp4: float | None = None
     fp4_sparse: float | None = None
     tf32: float | None = None
+    fp32_matrix: float | None = None
+    lacks: tuple[str, ...] = ()
     fp32: float | None = None
-    l2_bytes: float | None = None
     cores: int | None = None
-    shared_bytes: float | None = None
+    l2_bytes: int | None = None
+    l2_count: int = 1
+    l3_bytes: int | None = None
+    shared_bytes: int | None = None
     link: str | None = None
     link_bandwidth: float | None = None
     power: float | None = None
+    readings: tuple[str, ...] = ()
+
+    @property
+    def memory_bytes(self) -> float:
+        """Bytes to plan with: what a device reports or, where nobody's reading was found, what is printed.
+
+        The second is the cautious one: no device of the table reports less than its maker's GB read as 10^9.
+        """
+        return self.memory_reported or self.memory_printed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +134,8 @@ class Link(Entry):
         lanes: lanes or links.
         lane_rate: B/s of one lane or link each way, after line code.
         bandwidth: B/s each way, all lanes, after line code.
-        both_ways: B/s of both directions together, the number in headlines.
+        both_ways: B/s of both directions together, after line code too: the headline number of NVLink, and a little
+            below that of PCI Express, which is printed before line code.
     """
 
     lanes: int
@@ -125,6 +153,8 @@ class Model(Entry):
         layers, hidden, heads, kv_heads, head_dim, ffn: its shape; ffn is that of one expert.
         vocab: stored rows of the embedding.
         context: the longest sequence in tokens.
+        window: how many tokens attention looks back in every layer, itself included; None for all of them. The KV
+            cache need not hold more.
         parameters: its published count.
         tied: whether the output head is the embedding.
         qkv_bias, qk_norm: biases on q, k, v; normalisation of q and k per head.
@@ -141,6 +171,7 @@ class Model(Entry):
     ffn: int
     vocab: int
     context: int
+    window: int | None = None
     parameters: int
     tied: bool = False
     qkv_bias: bool = False
@@ -152,14 +183,25 @@ class Model(Entry):
 
 @dataclass(frozen=True, kw_only=True)
 class Price(Entry):
-    """One dated price.
+    """One dated price, on demand.
 
     Attributes:
         accelerator: key of the accelerator.
         provider: who asks it.
-        dollars_per_hour: US dollars per accelerator and hour, on demand.
+        gpus: accelerators of the offer. Above 1 the price is one accelerator's share of a node that is rented whole.
+        instance: the provider's name of that machine, where known.
+        region: the region of the price, where the source names one.
+        dollars_per_hour: US dollars per accelerator and hour.
     """
 
     accelerator: str
     provider: str
+    gpus: int
+    instance: str = ""
+    region: str = ""
     dollars_per_hour: float
+
+    @property
+    def form(self) -> str:
+        """What is rented: "a single GPU" or "a GPU of 8"."""
+        return "a single GPU" if self.gpus == 1 else f"a GPU of {self.gpus}"

@@ -1,1 +1,1 @@
-"""One module a chapter, named by the chapter's slug: its experiments."""
+"""One package a chapter, named by the chapter's slug, and what every experiment is made of (``base``, ``looks``)."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from lessons.errors import LessonError
 from lessons.units import Quantity
@@ -56,6 +57,7 @@ class Experiment:
         panels: rows and columns of the figure; None for an experiment without one.
         simulated: the result is calculated and not measured; readers are told so beside every number.
         cited: what ``%%gpu`` shows where nothing was recorded: a sentence with its source, as Markdown.
+        SMALL: attributes of the small form, see ``small``.
     """
 
     id: str
@@ -66,11 +68,18 @@ class Experiment:
     panels: tuple[int, int] | None = (1, 1)
     simulated: bool = False
     cited: str = ""
+    SMALL: ClassVar[dict[str, Any]] = {}
 
     @property
     def slug(self) -> str:
         """The chapter's slug, the first half of the id."""
         return self.id.split(".")[0]
+
+    def small(self) -> Self:
+        """Return the same experiment with small sizes: all of it runs, soon, and says nothing of speed."""
+        one = copy(self)
+        vars(one).update(self.SMALL)
+        return one
 
     def predict(self, passport: Passport) -> Outcome:
         """Return what the closed form gives on this machine's measured peaks. Runs nothing."""

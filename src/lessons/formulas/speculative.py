@@ -41,7 +41,7 @@ def expected_tokens_by_position(acceptances: Sequence[float]) -> float:
     Raises:
         ValueError: for a rate outside [0, 1].
 
-    Source: liu2026specillusion shows that the rate falls along the draft.
+    Source: liu2026specillusion finds that acceptance differs from one position of the output to another.
     """
     total = kept = 1.0
     for acceptance in acceptances:

@@ -36,7 +36,7 @@ class Generation:
 
 def generate(
     llm: LLM,
-    prompt: str,
+    prompt: str | Sequence[int],
     max_tokens: int = 128,
     *,
     temperature: float = 0.0,
@@ -49,7 +49,8 @@ def generate(
 
     Args:
         llm: the loaded model.
-        prompt: plain text; for a question to the Instruct model make it with ``llm.tokenizer.chat``.
+        prompt: plain text, or token ids; for a question to the Instruct model make them with
+            ``llm.tokenizer.encode_chat``.
         max_tokens: the most tokens to write.
         temperature, top_k, top_p: see ``SamplingParams``; temperature 0 is greedy.
         seed: of the draws; the same seed on the same machine gives the same text.
@@ -89,7 +90,7 @@ def generate(
 
 
 def check_request(
-    prompt: str, max_tokens: int, temperature: float, top_k: int, top_p: float
+    prompt: str | Sequence[int], max_tokens: int, temperature: float, top_k: int, top_p: float
 ) -> SamplingParams:
     """Check all of a request that needs no model, and return how to sample.
 
@@ -103,13 +104,13 @@ def check_request(
     return SamplingParams(temperature, top_k, top_p)
 
 
-def encode_prompt(llm: LLM, prompt: str, max_tokens: int) -> list[int]:
+def encode_prompt(llm: LLM, prompt: str | Sequence[int], max_tokens: int) -> list[int]:
     """Return the prompt's token ids, after checking that it and ``max_tokens`` fit the model.
 
     Raises:
         LessonError: when both are more than the model's context.
     """
-    ids = llm.tokenizer.encode(prompt)
+    ids = llm.tokenizer.encode(prompt) if isinstance(prompt, str) else list(prompt)
     context = llm.config.context
     if len(ids) + max_tokens > context:
         raise LessonError(

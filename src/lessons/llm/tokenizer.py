@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
@@ -54,29 +54,32 @@ class BPETokenizer:
             )
         vocabulary = {token: i for i, token in enumerate(tokens)}
         try:
-            self._tokenizer = Tokenizer(models.BPE(vocabulary, merges))
+            model = models.BPE(vocabulary, merges)
         except Exception as error:  # the library raises nothing more special
             raise LessonError(
                 f"the file's merges do not suit its tokens ({error}); fetch it again with `lessons get-model`"
             ) from error
-        digits = pre_tokenizers.Digits(individual_digits=True)
-        self._tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-            [digits, pre_tokenizers.ByteLevel(add_prefix_space=False)]
-        )
-        self._tokenizer.decoder = decoders.ByteLevel()
+        # Two that share the model: one takes all text as text, the other knows the control tokens.
+        self._plain, self._tokenizer = _around(model), _around(model)
         control = [token for token, kind in zip(tokens, types) if kind == CONTROL]
         self._tokenizer.add_special_tokens([AddedToken(token, special=True) for token in control])
 
         self.vocab_size = len(tokens)
         self.stop_ids = frozenset({self.eos_id, vocabulary.get("<|endoftext|>", self.eos_id)})
 
-    def encode(self, text: str) -> list[int]:
-        """Return the token ids of ``text``. Control tokens such as ``<|im_end|>`` in it are recognised.
+    def encode(self, text: str, *, parse_special: bool = True) -> list[int]:
+        """Return the token ids of ``text``.
+
+        Args:
+            text: any.
+            parse_special: take control tokens such as ``<|im_end|>`` in it as control; else they are text like any
+                other, which is what a stranger's text needs. The name is llama.cpp's.
 
         Twenty-one bytes have no token in SmolLM2's vocabulary, since its training text had none of them: a few
         control characters, and bytes that only rare or no UTF-8 has. They are dropped, as llama.cpp does.
         """
-        return self._tokenizer.encode(text, add_special_tokens=False).ids
+        tokenizer = self._tokenizer if parse_special else self._plain
+        return tokenizer.encode(text, add_special_tokens=False).ids
 
     def decode(self, ids: Iterable[int]) -> str:
         """Return the text of ``ids`` without control tokens.
@@ -86,16 +89,53 @@ class BPETokenizer:
         return self._tokenizer.decode(list(ids), skip_special_tokens=True)
 
     def chat(self, messages: Sequence[Mapping[str, str]]) -> str:
-        """Return the text that asks the Instruct model for its answer to a conversation.
+        """Return the text that asks the Instruct model for its answer to a conversation, as one would read it.
+
+        In this text a control token that stands in a content looks like one of the template's; ``encode_chat``
+        tells them apart.
 
         Args:
             messages: each with "role" ("system", "user", "assistant") and "content". Where the first is no
                 system message, SmolLM2's own is put before it.
-
-        Source:
-            The key tokenizer.chat_template of the model's file.
         """
-        if not messages or messages[0]["role"] != "system":
-            messages = [{"role": "system", "content": DEFAULT_SYSTEM}, *messages]
-        turns = "".join(f"<|im_start|>{m['role']}\n{m['content']}<|im_end|>\n" for m in messages)
-        return turns + "<|im_start|>assistant\n"
+        return "".join(text for text, _ in _template(messages))
+
+    def encode_chat(self, messages: Sequence[Mapping[str, str]]) -> list[int]:
+        """Return the token ids that ask the Instruct model for its answer to a conversation.
+
+        Only the template begins and ends turns: whatever stands in a content is text.
+
+        Args:
+            messages: see ``chat``.
+        """
+        return [
+            id for text, control in _template(messages) for id in self.encode(text, parse_special=control)
+        ]
+
+
+def _around(model: models.Model) -> Tokenizer:
+    """Return a tokenizer that cuts text as SmolLM's does, and knows no control tokens yet."""
+    tokenizer = Tokenizer(model)
+    digits = pre_tokenizers.Digits(individual_digits=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [digits, pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    return tokenizer
+
+
+def _template(messages: Sequence[Mapping[str, str]]) -> Iterator[tuple[str, bool]]:
+    """Yield the pieces of a conversation, each with whether it is a control token.
+
+    Source:
+        The key tokenizer.chat_template of the model's file.
+    """
+    if not messages or messages[0]["role"] != "system":
+        messages = [{"role": "system", "content": DEFAULT_SYSTEM}, *messages]
+    for message in messages:
+        yield "<|im_start|>", True
+        yield f"{message['role']}\n{message['content']}", False
+        yield "<|im_end|>", True
+        yield "\n", False
+    yield "<|im_start|>", True
+    yield "assistant\n", False

@@ -60,3 +60,16 @@ def median_ratio(above: Sequence[float], below: Sequence[float], factor: float =
         factor: to count by, such as tokens over tokens.
     """
     return median_interval([factor * a / b for a, b in zip(above, below)], "1")
+
+
+def share_interval(kept: int, of: int) -> Quantity:
+    """Return kept / of with the interval that holds the true share with 95 % confidence.
+
+    Source:
+        E. B. Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
+    """
+    z = 1.96
+    share, weight = kept / of, z * z / of
+    middle = (share + weight / 2) / (1 + weight)
+    half = z * math.sqrt(share * (1 - share) / of + weight / (4 * of)) / (1 + weight)
+    return Quantity(share, "1", max(0.0, middle - half), min(1.0, middle + half), of)

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+from lessons import topology
 from lessons.notebook.tables import Table, table
 from lessons.results import Entry, Ledger
 from lessons.units import format_value
 
 
+def mine(ledger: Ledger | None = None) -> list[Entry]:
+    """Return the ledger's entries of this machine: a project's folder may have come here from another."""
+    return (ledger or Ledger()).entries(topology.read().fingerprint())
+
+
 def card(entries: list[Entry] | None = None) -> Table:
-    """Return the table of all entries: predicted, measured, the ratio, and the reader's guesses if any."""
-    entries = Ledger().entries() if entries is None else entries
+    """Return the table of all entries: predicted, measured, the ratio, and the reader's guesses if any.
+
+    Args:
+        entries: those of this machine when left out, here and in the functions below.
+    """
+    entries = mine() if entries is None else entries
     columns = ["experiment", "what", "predicted", "measured", "measured / predicted"]
     rows: list[list[Any]] = [[e.id, e.title, e.predicted, e.measured, e.ratio] for e in entries]
     if any(e.guess is not None for e in entries):
@@ -22,10 +33,16 @@ def card(entries: list[Entry] | None = None) -> Table:
 
 
 def ratios(entries: list[Entry] | None = None) -> Any:
-    """Return a figure of all ratios, 1 in the middle, on a logarithmic axis."""
+    """Return a figure of all ratios, 1 in the middle, on a logarithmic axis.
+
+    A ratio that such an axis does not have (nothing was predicted, or a sign differs) is in the table only.
+    """
     from lessons import figures
 
-    entries = Ledger().entries() if entries is None else entries
+    entries = mine() if entries is None else entries
+    without = len(entries)
+    entries = [e for e in entries if _on_the_axis(e)]
+    without -= len(entries)
     if not entries:
         return card(entries)
     figure, (ax,) = figures.new()
@@ -33,37 +50,45 @@ def ratios(entries: list[Entry] | None = None) -> Any:
     with figures.style():
         places = list(range(len(entries)))[::-1]
         values = [e.ratio.value for e in entries]
-        ends = (
-            [max(0.0, v - e.ratio.low) for v, e in zip(values, entries)],
-            [max(0.0, e.ratio.high - v) for v, e in zip(values, entries)],
+        left, right = min(0.4, *values) / 1.3, max(2.5, *values) * 1.3
+        ends = (  # as far as the axis goes: an interval may have no end
+            [v - min(v, max(left, e.ratio.low)) for v, e in zip(values, entries)],
+            [max(v, min(right, e.ratio.high)) - v for v, e in zip(values, entries)],
         )
         ax.errorbar(values, places, xerr=ends, fmt="o", color=figures.COLOURS["blue"], capsize=2.5)
         ax.axvline(1, color=figures.COLOURS["vermilion"], ls="--")
         ax.axvspan(0.8, 1.25, color=figures.COLOURS["vermilion"], alpha=0.12, lw=0)
         ax.set_xscale("log")
-        low, high = min(0.4, *values), max(2.5, *values)
-        ax.set_xlim(low / 1.3, high * 1.3)
-        ticks = [t for t in (0.1, 0.25, 0.5, 1, 2, 4, 10) if low / 1.3 <= t <= high * 1.3]
+        ax.set_xlim(left, right)
+        ticks = [t for t in (0.1, 0.25, 0.5, 1, 2, 4, 10) if left <= t <= right]
         ax.set_xticks(ticks, [f"{t:g}" for t in ticks])
         ax.minorticks_off()
         ax.set_yticks(places, [e.id for e in entries])
         ax.set_xlabel("measured / predicted")
     inside = sum(0.8 <= v <= 1.25 for v in values)
-    return figures.render(
-        figure,
-        f"Measured over predicted for {len(entries)} experiments. {inside} of them lie between 0.8 and 1.25.",
-    )
+    words = f"Measured over predicted, experiments: {len(entries)}. Of these, between 0.8 and 1.25: {inside}."
+    return figures.render(figure, words + (f" Without a ratio to draw: {without}." if without else ""))
 
 
 def summary(entries: list[Entry] | None = None) -> str:
     """Return one paragraph of Markdown that says how well the predictions did and which missed most."""
-    entries = Ledger().entries() if entries is None else entries
+    entries = mine() if entries is None else entries
     if not entries:
         return "The ledger is empty: run the chapters first, then this page."
     inside = [e for e in entries if 0.8 <= e.ratio.value <= 1.25]
-    worst = max(entries, key=lambda e: max(e.ratio.value, 1 / e.ratio.value) if e.ratio.value > 0 else 0)
+    count = (
+        f"Of **{len(entries)}** predictions, **{len(inside)}** came within a quarter of what was measured."
+    )
+    comparable = [e for e in entries if _on_the_axis(e)]
+    if not comparable:
+        return count
+    worst = max(comparable, key=lambda e: abs(math.log(e.ratio.value)))
     return (
-        f"Of **{len(entries)}** predictions, **{len(inside)}** came within a quarter of what was measured. "
-        f"The widest miss is `{worst.id}`: {worst.title} was predicted as {worst.predicted} and measured as "
+        f"{count} The widest miss is `{worst.id}`: {worst.title} was predicted as {worst.predicted} and measured as "
         f"{worst.measured}."
     )
+
+
+def _on_the_axis(entry: Entry) -> bool:
+    """Tell whether a logarithmic axis has a place for this entry's ratio."""
+    return 0 < entry.ratio.value < math.inf

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+from lessons.errors import LessonError
 from lessons.experiments.base import Experiment, Outcome, Unavailable
 from lessons.passport import Passport, load_or_measure
 from lessons.results import Entry, Ledger
@@ -18,8 +19,10 @@ def study(experiment: Experiment, guess: float | None = None) -> None:
     Args:
         experiment: an instance from a chapter's module.
         guess: your own guess in the experiment's base unit (B/s, s, tokens/s, ...); it goes on the report card.
+            Left out, the one of an earlier run is kept.
 
-    What this machine cannot run is said with its reason, and nothing is written.
+    What this machine cannot run is said with its reason, and nothing is written. A ledger that cannot be written
+    is said too, after the result.
     """
     passport = this_passport()
     try:
@@ -29,12 +32,14 @@ def study(experiment: Experiment, guess: float | None = None) -> None:
     except Unavailable as reason:
         _show(_markdown(f"**{experiment.title}** was not run here: {reason}."))
         return
+    ledger = Ledger()
+    guess = ledger.guess(experiment.id) if guess is None else guess
     show(experiment, prediction, result, guess)
-    Ledger().write(
-        Entry(
-            experiment.id, experiment.title, prediction.quantity, result.quantity, guess, passport.fingerprint
-        )
-    )
+    quantities = (prediction.quantity, result.quantity)
+    try:
+        ledger.write(Entry(experiment.id, experiment.title, *quantities, guess, passport.fingerprint))
+    except LessonError as reason:
+        _show(_markdown(f"*This result is not on the report card: {reason}.*"))
 
 
 def show(

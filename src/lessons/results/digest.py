@@ -1,81 +1,128 @@
-"""A hash of the code that made a recording: the experiment's module and all it imports from the package."""
+"""A hash of what made a recording: the code that an experiment's ``run`` reaches, and the data that it reads."""
 
 from __future__ import annotations
 
 import ast
 import hashlib
-from importlib.util import find_spec
+import json
+import tomllib
+from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
+
+from lessons.results import normal
+
+PACKAGE = Path(__file__).parents[1]
+# These rooms show results, and do not make them.
+OUTSIDE = ("lessons.notebook.", "lessons.figures.", "lessons.cli.")
+# A module that reads a file of data lies beside it, so the data beside what is reached is all that can be read.
+DATA = {".toml": tomllib.loads, ".json": json.loads}
 
 
-def code_digest(module: str) -> str:
-    """Return a SHA-256 over ``module`` and every ``lessons`` module it imports, directly or not.
+class Part(NamedTuple):
+    """What one module adds to a digest: the hash of its normal form, and the names that it imports."""
 
-    The import statements are read from the source, those inside functions included, so nothing is executed.
-    Comments and blank lines do not count: the hash is taken of the syntax tree without docstrings.
+    hash: str
+    imports: frozenset[str]
+
+
+def code_digest(module: str, package: Path = PACKAGE) -> str:
+    """Return a SHA-256 over ``module``, every ``lessons`` module it imports, directly or not, and their data.
+
+    Modules are found by their path and read as syntax; nothing is imported. So the hash is the same on every
+    Python and whatever is installed. It changes with code and with data files (``DATA``); it does not change with
+    comments, docstrings, formatting, the words of errors, or what only tells a result (``normal.TELLING``).
 
     Args:
-        module: a dotted name, such as "lessons.experiments.roofline".
+        module: a dotted name, such as "lessons.experiments.roofline"; a module or a package.
+        package: the folder of ``lessons``.
 
     Raises:
         ModuleNotFoundError: when there is no such module.
     """
-    digest = hashlib.sha256()
-    for name in sorted(closure(module)):
-        digest.update(name.encode())
-        digest.update(ast.dump(_without_docstrings(_parse(name))).encode())
-    return digest.hexdigest()
+    reached = closure(module, package)
+    parts = [f"{name} {part.hash}" for name, part in sorted(reached.items())]
+    parts += [
+        f"{path.relative_to(package).as_posix()} {_data_hash(path.suffix, path.read_text(encoding='utf-8'))}"
+        for path in data_files(reached, package)
+    ]
+    return _sha256(parts)
 
 
-def closure(module: str) -> set[str]:
-    """Return ``module`` and the names of all ``lessons`` modules that it reaches through imports."""
-    seen: set[str] = set()
+def closure(module: str, package: Path = PACKAGE) -> dict[str, Part]:
+    """Return ``module`` and all ``lessons`` modules that it reaches through imports.
+
+    Imports inside functions count, and so do the packages on the way to a module. The package ``lessons`` itself
+    holds no more than the version, and is left out as the rooms of ``OUTSIDE`` are.
+    """
+    if _path(module, package) is None:
+        raise ModuleNotFoundError(f"there is no module {module!r}")
+    experiments = _experiments(package)
+    reached: dict[str, Part] = {}
     queue = [module]
     while queue:
         name = queue.pop()
-        if name in seen:
+        path = _path(name, package)  # None for a name inside a module
+        if path is None or name in reached or name == "lessons" or f"{name}.".startswith(OUTSIDE):
             continue
-        seen.add(name)
-        queue.extend(_imports(name))
-    return seen
+        reached[name] = _part(path.read_text(encoding="utf-8"), experiments)
+        queue += [name.rpartition(".")[0], *reached[name].imports]
+    return reached
 
 
-def _source(name: str) -> Path:
-    spec = find_spec(name)
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError(f"there is no module {name!r}")
-    return Path(spec.origin)
+def data_files(modules: Iterable[str], package: Path = PACKAGE) -> list[Path]:
+    """Return the data files that lie beside ``modules``, sorted."""
+    folders = {path.parent for name in modules if (path := _path(name, package))}
+    return sorted(path for folder in folders for path in folder.iterdir() if path.suffix in DATA)
 
 
-def _parse(name: str) -> ast.Module:
-    return ast.parse(_source(name).read_text(encoding="utf-8"))
+def _path(name: str, package: Path) -> Path | None:
+    """Return the file of a module or a package, as Python would find it; None where there is none."""
+    first, *rest = name.split(".")
+    if first != "lessons":
+        return None
+    stem = package.joinpath(*rest)
+    candidates = (stem / "__init__.py", stem.with_name(f"{stem.name}.py"))
+    return next((path for path in candidates if path.is_file()), None)
 
 
-def _imports(name: str) -> set[str]:
-    found: set[str] = set()
-    for node in ast.walk(_parse(name)):
-        if isinstance(node, ast.Import):
-            candidates = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            candidates = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        else:
-            continue
-        found.update(c for c in candidates if c.split(".")[0] == "lessons" and _is_module(c))
-    return found
+def _experiments(package: Path) -> frozenset[str]:
+    """Return the names of the classes that inherit from ``Experiment``, directly or not."""
+    inherited: dict[str, frozenset[str]] = {}
+    for path in (package / "experiments").rglob("*.py"):
+        inherited |= _bases(path.read_text(encoding="utf-8"))
+    known = {"Experiment"}
+    while more := {name for name, of in inherited.items() if of & known} - known:
+        known |= more
+    return frozenset(known)
 
 
-def _is_module(name: str) -> bool:
-    try:
-        spec = find_spec(name)
-    except ModuleNotFoundError:  # a name inside a module, not a module
-        return False
-    return spec is not None and spec.origin is not None
+# By the text itself: a file that was edited is read anew, and a hundred that were not are parsed once.
+@cache
+def _part(source: str, experiments: frozenset[str]) -> Part:
+    tree = normal.measuring(source, experiments)
+    return Part(_sha256(normal.tokens(tree)), frozenset(_imports(tree)))
 
 
-def _without_docstrings(tree: ast.Module) -> ast.Module:
+@cache
+def _bases(source: str) -> dict[str, frozenset[str]]:
+    return normal.bases(source)
+
+
+@cache
+def _data_hash(suffix: str, text: str) -> str:
+    return _sha256([json.dumps(DATA[suffix](text), default=str)])
+
+
+def _imports(tree: ast.Module) -> Iterable[str]:
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            first = node.body[0] if node.body else None
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
-                node.body = node.body[1:]
-    return tree
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _sha256(lines: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -1,9 +1,12 @@
-"""The ledger: every prediction beside its measurement, one line an experiment, for the report card."""
+"""The ledger: every prediction beside its measurement, one file an experiment, for the report card."""
 
 from __future__ import annotations
 
+import contextlib
 import json
-from dataclasses import dataclass
+import re
+import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +15,20 @@ from lessons.files import write_atomic
 from lessons.places import ledger_path
 from lessons.units import Quantity
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One experiment's line: what was predicted, guessed by the reader (if asked) and measured."""
+    """One experiment's line: what was predicted, guessed by the reader (if asked) and measured.
+
+    Attributes:
+        id: the experiment's, "<slug>.<name>".
+        title: a few words.
+        predicted, measured: in one unit.
+        guess: the reader's own, in that unit.
+        machine: the fingerprint of the computer that measured.
+    """
 
     id: str
     title: str
@@ -31,59 +42,106 @@ class Entry:
         """Measured over predicted, with the widest interval that both allow."""
         return self.measured.ratio(self.predicted)
 
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "id": self.id,
-            "title": self.title,
-            "predicted": self.predicted.to_json(),
-            "measured": self.measured.to_json(),
-            "guess": self.guess,
-            "machine": self.machine,
-        }
-
-    @staticmethod
-    def from_json(data: dict[str, Any]) -> Entry:
-        return Entry(
-            data["id"],
-            data["title"],
-            Quantity.from_json(data["predicted"]),
-            Quantity.from_json(data["measured"]),
-            data["guess"],
-            data["machine"],
-        )
-
 
 class Ledger:
-    """Entries by experiment id, kept in one JSON file that is rewritten whole on each change."""
+    """A folder with one file an entry, ``<id>.json``, and the reader's guesses apart, ``guesses/<id>.json``.
+
+    Each file is written whole, so processes that write at the same time never lose each other's entries, and
+    entries can be dropped without the guesses.
+
+    Args:
+        path: the folder; where ``lessons.places.ledger_path`` says when left out.
+    """
 
     def __init__(self, path: Path | str | None = None) -> None:
         self.path = Path(path) if path else ledger_path()
 
-    def entries(self) -> list[Entry]:
-        """Return the entries in the order in which they were first written; none where there is no file.
+    def entries(self, machine: str | None = None) -> list[Entry]:
+        """Return the entries in the order in which they were first written; none where there is no folder.
+
+        Args:
+            machine: a fingerprint; entries of other machines are then left out.
 
         Raises:
-            LessonError: when the file is not a ledger of this version.
+            LessonError: when ``path`` is a file, or when a file in it is not an entry of this version.
         """
-        if not self.path.exists():
-            return []
-        try:
-            record = json.loads(self.path.read_text(encoding="utf-8"))
-            if record["version"] != VERSION:
-                raise ValueError(f"version {record['version']}")
-            return [Entry.from_json(item) for item in record["entries"]]
-        except (ValueError, KeyError, TypeError) as error:
+        if self.path.is_file():
             raise LessonError(
-                f"{self.path} is not a ledger of version {VERSION} ({error}); delete it and run the chapters again"
-            ) from error
+                f"{self.path} is a file, and a ledger is a folder; name another with $LESSONS_LEDGER"
+            )
+        found = [pair for path in self.path.glob("*.json") if (pair := _read(path))]
+        entries = [replace(e, guess=self.guess(e.id)) for _, e in sorted(found, key=lambda pair: pair[0])]
+        return [e for e in entries if machine is None or e.machine == machine]
+
+    def guess(self, id: str) -> float | None:
+        """Return what the reader guessed for an experiment; None where there is nothing that can be read."""
+        try:
+            return float(json.loads(self._guess_path(id).read_text(encoding="utf-8"))["guess"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
 
     def write(self, entry: Entry) -> None:
-        """Add ``entry``, or replace the one with the same id in its place."""
-        entries = self.entries()
-        ids = [e.id for e in entries]
-        if entry.id in ids:
-            entries[ids.index(entry.id)] = entry
-        else:
-            entries.append(entry)
-        record = {"version": VERSION, "entries": [e.to_json() for e in entries]}
-        write_atomic(self.path, json.dumps(record, indent=1) + "\n")
+        """Add ``entry``, or replace the one with the same id in its place. Without a guess, an old one is kept.
+
+        Raises:
+            LessonError: when the file cannot be written, or when the id would not make a plain file name.
+        """
+        path = self._entry_path(entry.id)
+        first = time.time_ns()
+        with contextlib.suppress(LessonError, OSError):  # what is damaged is replaced, and goes to the end
+            old = _read(path)
+            first = old[0] if old else first
+        record = {
+            "version": VERSION,
+            "first_written_ns": first,
+            "id": entry.id,
+            "title": entry.title,
+            "predicted": entry.predicted.to_json(),
+            "measured": entry.measured.to_json(),
+            "machine": entry.machine,
+        }
+        try:
+            if entry.guess is not None:
+                write_atomic(self._guess_path(entry.id), json.dumps({"guess": entry.guess}) + "\n")
+            write_atomic(path, json.dumps(record, indent=1) + "\n")
+        except OSError as error:
+            raise LessonError(
+                f"{self.path} cannot be written ({error.strerror or error}); "
+                "make room there, or name another folder with $LESSONS_LEDGER"
+            ) from error
+
+    def clear(self) -> None:
+        """Drop all entries; the guesses stay."""
+        for path in self.path.glob("*.json"):
+            path.unlink(missing_ok=True)
+
+    def _entry_path(self, id: str) -> Path:
+        if not re.fullmatch(r"\w[\w.-]*", id):
+            raise LessonError(
+                f"{id!r} can't name an experiment; use letters, digits and dots, like kv_cache.waste"
+            )
+        return self.path / f"{id}.json"
+
+    def _guess_path(self, id: str) -> Path:
+        return self.path / "guesses" / self._entry_path(id).name
+
+
+def _read(path: Path) -> tuple[int, Entry] | None:
+    """Return when an entry was first written, in nanoseconds, and the entry; None when it has just gone.
+
+    Raises:
+        LessonError: when the file is not an entry of this version.
+    """
+    try:
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if record["version"] != VERSION:
+            raise ValueError(f"version {record['version']}")
+        predicted, measured = (Quantity.from_json(record[key]) for key in ("predicted", "measured"))
+        entry = Entry(record["id"], record["title"], predicted, measured, machine=record["machine"])
+        return int(record["first_written_ns"]), entry
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise LessonError(
+            f"{path} is not a ledger entry of version {VERSION} ({error}); delete it and run its chapter again"
+        ) from error

@@ -57,7 +57,8 @@ class PagedBlocks:
             return False
         if request.id in self._swapped:
             cache.extend(request.computed)
-            self.pool.k[:, :, cache.blocks], self.pool.v[:, :, cache.blocks] = self._swapped.pop(request.id)
+            for stored, kept in zip((self.pool.k, self.pool.v), self._swapped.pop(request.id)):
+                stored[:, :, cache.blocks] = kept.to(stored)  # back to where the pool is
         request.computed = cache.length
         self.caches[request.id] = cache
         request.capacity = -(-request.length // self.pool.block_size) * self.pool.block_size

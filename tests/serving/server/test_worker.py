@@ -81,6 +81,32 @@ def test_a_failed_step_ends_its_requests_and_no_others(llm, prompts):
     assert b"lessons:request_errors_total 1.0" in service.worker.metrics.text()
 
 
+@pytest.mark.parametrize("fault", ["arrange", "add"])
+def test_a_request_that_cannot_be_taken_in_ends_alone(llm, prompts, monkeypatch, fault):
+    with Service(llm, slots=2, blocks=40) as service:
+        (expected,) = service.collect(service.submit(prompts[0], 5))
+        seed = 3
+        if fault == "arrange":
+            seed = 2**80  # more than torch's generator takes
+        else:
+            scheduler = service.worker.scheduler
+            add = scheduler.add
+
+            def sometimes(request):
+                if request.prompt_ids == prompts[2]:
+                    raise MemoryError("no room")
+                add(request)
+
+            monkeypatch.setattr(scheduler, "add", sometimes)
+        jobs = [service.submit(prompts[0], 5), service.submit(prompts[2], 5, DRAWN, seed)]
+        first, failed = service.collect(*jobs)
+        (last,) = service.collect(service.submit(prompts[0], 5))
+        assert failed.startswith("the request could not be taken in: ") and first == last == expected
+        assert not service.worker.engine._drawn
+    assert service.whole()
+    assert b"lessons:request_errors_total 1.0" in service.worker.metrics.text()
+
+
 def test_a_request_can_be_cancelled_at_any_moment(llm, prompts):
     with Service(llm, slots=1, blocks=40) as service:
         running, waiting = service.submit(prompts[0], 300), service.submit(prompts[2], 300)
@@ -100,6 +126,29 @@ def test_stopping_tells_who_still_waits(llm, prompts):
         jobs = service.submit(prompts[0], 300), service.submit(prompts[2], 300)
         service.inbox.get(timeout=60)
     assert service.collect(*jobs) == ["the engine has stopped"] * 2
+
+
+def test_a_request_that_comes_while_the_engine_ends_is_refused_and_not_lost(llm, prompts):
+    service, refused = Service(llm, slots=1, blocks=40), []
+
+    def deliver(outputs):
+        for pair in outputs:
+            service.inbox.put(pair)
+            if (
+                pair[1].error is not None
+            ):  # the inbox was emptied for the last time, and the thread still runs
+                assert service.worker.alive
+                with pytest.raises(LessonError, match="the engine has stopped") as caught:
+                    service.submit(prompts[0], 3)
+                refused.append(caught.value)
+
+    service.worker.start(deliver)
+    job = service.submit(prompts[0], 300)
+    service.inbox.get(timeout=60)
+    service.worker.stop()
+    assert service.collect(job) == ["the engine has stopped"] and len(refused) == 1
+    with pytest.raises(LessonError, match="start the server again"):
+        service.submit(prompts[0], 3)
 
 
 def test_a_request_that_never_fits_is_refused_alone(llm, prompts):

@@ -15,14 +15,16 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from lessons.errors import LessonError
 from lessons.llm.tokenizer import BPETokenizer
 from lessons.serving.server import answers, protocol
 from lessons.serving.server.answers import ChatShape, CompletionShape
 from lessons.serving.server.metrics import ServerMetrics
-from lessons.serving.server.protocol import Asked, BadRequest, error_json
+from lessons.serving.server.protocol import BadRequest, ChatCompletionRequest, CompletionRequest, error_json
 from lessons.serving.server.text import TextStream
 from lessons.serving.server.worker import Job, Output, Worker
 
+Asked = CompletionRequest | ChatCompletionRequest
 CLIENT_LEFT = 499  # nginx's status for a client that closed the connection; nobody reads it
 LARGEST_BODY = 1 << 20  # bytes; a prompt that fills the model's context has some 40 000
 
@@ -94,12 +96,12 @@ class Api:
 
     async def completions(self, request: Request) -> Response:
         """Continue a text."""
-        asked = protocol.completion(await _body(request))
+        asked = protocol.read(CompletionRequest, await _body(request))
         return await self._answer(request, asked, CompletionShape(self.name))
 
     async def chat(self, request: Request) -> Response:
         """Answer a conversation."""
-        asked = protocol.chat(await _body(request))
+        asked = protocol.read(ChatCompletionRequest, await _body(request))
         return await self._answer(request, asked, ChatShape(self.name))
 
     async def models(self, request: Request) -> Response:
@@ -128,42 +130,43 @@ class Api:
             self.worker.cancel(job)
 
         if asked.stream:
-            return EventStream(_events(pieces, job, shape, asked.include_usage), cancel)
+            return EventStream(_events(pieces, job, shape, asked.stream_options.include_usage), cancel)
         try:
             return await _unless_gone(request, _collect(pieces, job, shape))
         finally:
             cancel()
 
     def _encode(self, asked: Asked) -> tuple[int, ...]:
-        if isinstance(asked.prompt, tuple):
-            ids = asked.prompt
-            if not all(0 <= id < self.tokenizer.vocab_size for id in ids):
+        if isinstance(asked, ChatCompletionRequest):
+            return tuple(self.tokenizer.encode_chat(asked.conversation))
+        if isinstance(asked.prompt, list):
+            if not all(0 <= id < self.tokenizer.vocab_size for id in asked.prompt):
                 raise BadRequest(
                     f"prompt holds ids that are no tokens; they must be from 0 to {self.tokenizer.vocab_size - 1}",
                     "prompt",
                 )
-            return ids
-        text = self.tokenizer.chat(asked.messages) if asked.prompt is None else asked.prompt
-        ids = tuple(self.tokenizer.encode(text))
+            return tuple(asked.prompt)
+        ids = tuple(self.tokenizer.encode(asked.prompt))
         if not ids:
             raise BadRequest("prompt holds no tokens; send at least one character to continue", "prompt")
         return ids
 
     def _submit(self, prompt_ids: tuple[int, ...], asked: Asked) -> Job:
         longest = self.worker.longest
-        max_tokens = longest - len(prompt_ids) if asked.max_tokens is None else asked.max_tokens
+        max_tokens = longest - len(prompt_ids) if asked.limit is None else asked.limit
         if max_tokens < 1 or len(prompt_ids) + max_tokens > longest:
             raise BadRequest(
                 f"the prompt has {len(prompt_ids)} tokens and {max(1, max_tokens)} may be written, and the longest "
                 f"that fits has {longest}; shorten the prompt or ask for fewer tokens",
-                "messages" if asked.prompt is None else "prompt",
+                "messages" if isinstance(asked, ChatCompletionRequest) else "prompt",
                 "context_length_exceeded",
             )
-        if not self.worker.alive:
-            raise HTTPException(503, "the engine has stopped; start the server again")
-        return self.worker.submit(
-            prompt_ids, max_tokens, asked.params, asked.seed, asked.ignore_eos, asyncio.Queue()
-        )
+        try:
+            return self.worker.submit(
+                prompt_ids, max_tokens, asked.params, asked.seed, asked.ignore_eos, asyncio.Queue()
+            )
+        except LessonError as error:
+            raise HTTPException(503, str(error)) from None
 
     async def _pieces(self, job: Job, text: TextStream) -> AsyncIterator[Piece]:
         """Yield the text of each token, the last with its reason."""

@@ -16,7 +16,7 @@ num_preemptions_total                   counter    requests put back into the qu
 prompt_tokens_total                     counter    prompt tokens of requests that wrote their first token
 generation_tokens_total                 counter    tokens written
 request_success_total                   counter    by ``finished_reason``: stop, length, abort
-request_errors_total                    counter    requests that a failed model call ended
+request_errors_total                    counter    requests that a fault of the server ended
 iteration_tokens_total                  histogram  tokens computed in a step
 time_to_first_token_seconds             histogram  TTFT: from arrival in the server to the first token
 inter_token_latency_seconds             histogram  ITL: every gap between two tokens
@@ -72,7 +72,7 @@ class ServerMetrics:
         self._prompt_tokens = counter("prompt_tokens", "Prompt tokens of requests that wrote a token.")
         self._tokens = counter("generation_tokens", "Tokens written.")
         self._success = counter("request_success", "Requests that ended.", ("finished_reason",))
-        self._errors = counter("request_errors", "Requests that a failed model call ended.")
+        self._errors = counter("request_errors", "Requests that a fault of the server ended.")
         self._step_tokens = histogram("iteration_tokens_total", "Tokens computed in a step.", TOKENS)
         self._ttft = histogram("time_to_first_token_seconds", "From arrival to the first token.")
         self._itl = histogram("inter_token_latency_seconds", "Gaps between tokens.")
@@ -112,7 +112,7 @@ class ServerMetrics:
 
         Args:
             request: with the times of its tokens.
-            reason: "stop" or "length"; "abort" when its client left; "error" after a failed model call.
+            reason: "stop" or "length"; "abort" when its client left; "error" after a fault of the server.
         """
         if reason == "error":
             self._errors.inc()

@@ -1,5 +1,8 @@
 """What may stand in a request, and the shape of an error: OpenAI's API, as far as one model on one machine serves it.
 
+A request is a pydantic model whose fields say what is served. What is not a field is refused; so is a field that
+would change the answer in a way that is not served, unless its value leaves the answer as it is.
+
 Source:
     The fields and their defaults: OpenAI's API reference, "Completions" and "Chat". ``top_k`` and ``ignore_eos`` are
     additions of vLLM.
@@ -8,44 +11,29 @@ Source:
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from reprlib import repr as shortened
-from typing import Any
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    WrapValidator,
+    field_validator,
+)
 
 from lessons.errors import LessonError
 from lessons.llm.sampling import SamplingParams
 
 MAX_TOKENS = 16  # of a completion that does not say; a chat may write until its context is full
 MAX_STOPS = 4
+MANY = 1000  # mistakes in one body, which pydantic would describe one by one
 HUGE = 1e9
 TINY = 1e-5  # a smaller temperature or top_p leaves one token, and dividing by it would overflow
-ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
-
-SERVED = {
-    *("model", "max_tokens", "temperature", "top_p", "top_k", "seed", "stop"),
-    *("stream", "stream_options", "ignore_eos"),
-}
-IGNORED = {"user", "metadata", "store", "service_tier", "safety_identifier"}  # they do not change the answer
-# Fields that would change the answer, with the values that leave it as it is.
-NEUTRAL: dict[str, tuple[Any, ...]] = {
-    "n": (1,),
-    "best_of": (1,),
-    "echo": (False,),
-    "logprobs": (False,),
-    "top_logprobs": (0,),
-    "suffix": ("",),
-    "presence_penalty": (0,),
-    "frequency_penalty": (0,),
-    "repetition_penalty": (1,),
-    "min_p": (0,),
-    "logit_bias": ({},),
-    "tools": ([],),
-    "tool_choice": ("none",),
-    "response_format": ({"type": "text"},),
-}
-COMPLETION = {"prompt"}
-CHAT = {"messages", "max_completion_tokens"}
 
 
 class BadRequest(LessonError):
@@ -72,204 +60,213 @@ def error_json(message: str, type: str, param: str | None = None, code: str | No
     return {"error": {"message": message, "type": type, "param": param, "code": code}}
 
 
-@dataclass(frozen=True)
-class Asked:
-    """A checked request.
+class _Object(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def _says(wanted: str) -> WrapValidator:
+    """Say one thing of a value that is wrong, where each of its possible types would say another."""
+
+    def check(value: Any, validate: Callable[[Any], Any]) -> Any:
+        try:
+            return validate(value)
+        except ValidationError:
+            raise ValueError(f"it must be {wanted}") from None
+
+    return WrapValidator(check)
+
+
+def _one(prompt: Any) -> Any:
+    """Return the prompt in a list of one."""
+    listed = isinstance(prompt, list) and len(prompt) == 1 and isinstance(prompt[0], (str, list))
+    return prompt[0] if listed else prompt
+
+
+Prompt = Annotated[
+    str | Annotated[list[int], Field(min_length=1)],
+    _says("one text or one list of token ids (send several prompts as several requests)"),
+    BeforeValidator(_one),
+]
+Stop = Annotated[
+    list[Annotated[str, Field(min_length=1)]],
+    Field(max_length=MAX_STOPS),
+    BeforeValidator(lambda stop: [stop] if isinstance(stop, str) else stop),
+    _says(f"text, or a list of up to {MAX_STOPS}"),
+]
+
+
+class StreamOptions(_Object):
+    """How a stream ends: ``include_usage`` sends the counts last."""
+
+    include_usage: bool = False
+
+
+class ResponseFormat(_Object):
+    """The form of an answer."""
+
+    type: Literal["text"]
+
+
+class TextPart(_Object):
+    """A part of a message in its long form."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    type: Literal["text"] = "text"
+    text: str
+
+
+class Message(_Object):
+    """One message of a conversation; ``developer`` is the newer name of ``system``."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    role: Literal["system", "developer", "user", "assistant"]
+    content: Annotated[str | list[TextPart], _says("text, or a list of parts of text")]
+
+
+class Fields(_Object):
+    """What both kinds of request may say.
 
     Attributes:
         model: its name, if it was given.
-        prompt: text, or token ids; None in a chat.
-        messages: of a chat.
-        max_tokens: the most tokens to write; None for as many as fit.
-        params, seed, ignore_eos: see ``SamplingEngine.arrange``.
+        temperature, top_p, top_k, seed, ignore_eos: see ``params`` and ``SamplingEngine.arrange``.
         stop: texts that end the answer.
-        stream: send each token as it comes.
-        include_usage: send the counts at the end of a stream.
+        stream, stream_options: send each token as it comes.
     """
 
-    model: str | None
-    prompt: str | tuple[int, ...] | None
-    messages: tuple[dict[str, str], ...]
-    max_tokens: int | None
-    params: SamplingParams
-    seed: int | None
-    stop: tuple[str, ...]
-    ignore_eos: bool
-    stream: bool
-    include_usage: bool
+    model: str | None = None
+    temperature: float = Field(1.0, ge=0, le=HUGE)
+    top_p: float = Field(1.0, gt=0, le=1)
+    top_k: int = Field(0, ge=-1)
+    seed: int | None = Field(None, ge=0, le=2**63 - 1)
+    stop: Stop = []
+    stream: bool = False
+    stream_options: StreamOptions = StreamOptions()
+    ignore_eos: bool = False
+
+    # They do not change the answer.
+    user: Any = None
+    metadata: Any = None
+    store: Any = None
+    service_tier: Any = None
+    safety_identifier: Any = None
+
+    # They would change the answer: each takes only the value that leaves it as it is.
+    n: Literal[1] = 1
+    best_of: Literal[1] = 1
+    echo: Literal[False] = False
+    logprobs: Literal[False] = False
+    top_logprobs: Literal[0] = 0
+    suffix: Literal[""] = ""
+    presence_penalty: float = Field(0, ge=0, le=0)
+    frequency_penalty: float = Field(0, ge=0, le=0)
+    repetition_penalty: float = Field(1, ge=1, le=1)
+    min_p: float = Field(0, ge=0, le=0)
+    logit_bias: dict[str, Any] = Field({}, max_length=0)
+    tools: list[Any] = Field([], max_length=0)
+    tool_choice: Literal["none"] = "none"
+    response_format: ResponseFormat = ResponseFormat(type="text")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _holds_characters(cls, value: Any) -> Any:
+        """JSON can name half of a surrogate pair, which is no character."""
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise ValueError("it holds half of a surrogate pair; send whole characters") from None
+        return value
+
+    @field_validator("stream_options")
+    @classmethod
+    def _is_for_a_stream(cls, value: StreamOptions, info: ValidationInfo) -> StreamOptions:
+        if not info.data.get("stream"):
+            raise ValueError("it is only for a stream; set stream to true")
+        return value
+
+    @property
+    def params(self) -> SamplingParams:
+        """How to choose tokens; vLLM's ``top_k`` of -1 is our 0: all tokens."""
+        if min(self.temperature, self.top_p) < TINY:
+            return SamplingParams()
+        return SamplingParams(self.temperature, max(0, self.top_k), self.top_p)
 
 
-def completion(body: bytes) -> Asked:
-    """Check the body of ``POST /v1/completions``.
+class CompletionRequest(Fields):
+    """The body of ``POST /v1/completions``: continue ``prompt``, text or token ids, by up to ``max_tokens``."""
+
+    prompt: Prompt
+    max_tokens: int = Field(MAX_TOKENS, ge=1)
+
+    @property
+    def limit(self) -> int | None:
+        """The most tokens to write; None for as many as fit."""
+        return self.max_tokens
+
+
+class ChatCompletionRequest(Fields):
+    """The body of ``POST /v1/chat/completions``: answer ``messages``; the limit has an older and a newer name."""
+
+    messages: list[Message] = Field(min_length=1)
+    max_tokens: int | None = Field(None, ge=1)
+    max_completion_tokens: int | None = Field(None, ge=1)
+
+    @property
+    def limit(self) -> int | None:
+        """The most tokens to write; None for as many as fit."""
+        return self.max_completion_tokens or self.max_tokens
+
+    @property
+    def conversation(self) -> list[dict[str, str]]:
+        """The messages as ``BPETokenizer.encode_chat`` takes them."""
+        return [
+            {
+                "role": "system" if m.role == "developer" else m.role,
+                "content": m.content if isinstance(m.content, str) else "".join(p.text for p in m.content),
+            }
+            for m in self.messages
+        ]
+
+
+Kind = TypeVar("Kind", CompletionRequest, ChatCompletionRequest)
+
+
+def read(kind: type[Kind], body: bytes) -> Kind:
+    """Check the body of a request. A field that is null counts as left out.
 
     Raises:
         BadRequest: naming the field that is wrong.
     """
-    fields = _object(body, COMPLETION)
-    most = _take(fields, "max_tokens", _whole)
-    return _asked(fields, _prompt(fields.get("prompt")), (), MAX_TOKENS if most is None else most)
-
-
-def chat(body: bytes) -> Asked:
-    """Check the body of ``POST /v1/chat/completions``.
-
-    Raises:
-        BadRequest: naming the field that is wrong.
-    """
-    fields = _object(body, CHAT)
-    most = _take(fields, "max_completion_tokens", _whole)
-    if most is None:
-        most = _take(fields, "max_tokens", _whole)
-    return _asked(fields, None, _messages(fields.get("messages")), most)
-
-
-def _object(body: bytes, own: set[str]) -> dict[str, Any]:
     try:
         fields = json.loads(body)
+        if not isinstance(fields, dict):
+            raise BadRequest(f"the body is {shortened(fields)}; send one JSON object")
+        return kind.model_validate({name: value for name, value in fields.items() if value is not None})
+    except ValidationError as error:
+        if error.error_count() > MANY:
+            raise BadRequest(
+                f"the body has {error.error_count()} mistakes; send the fields that this server knows"
+            ) from None
+        raise _refusal(error.errors(include_url=False)[0]) from None
     except (ValueError, RecursionError) as error:
         raise BadRequest(f"the body is not JSON ({type(error).__name__}); send one JSON object") from None
-    if not isinstance(fields, dict):
-        raise BadRequest(f"the body is {shortened(fields)}; send one JSON object")
-    fields = {name: value for name, value in fields.items() if value is not None}
-    for name, value in fields.items():
-        if name in NEUTRAL:
-            if value not in NEUTRAL[name]:
-                allowed = NEUTRAL[name][0]
-                raise BadRequest(f"{name} is {shortened(value)}; this server takes {allowed!r} only", name)
-        elif name not in SERVED | IGNORED | own:
-            raise BadRequest(f"{shortened(name)} is no field of this request; leave it out")
-    return fields
 
 
-def _asked(
-    fields: Mapping[str, Any],
-    prompt: str | tuple[int, ...] | None,
-    messages: tuple[dict[str, str], ...],
-    max_tokens: int | None,
-) -> Asked:
-    if max_tokens is not None and max_tokens < 1:
-        raise BadRequest(f"max_tokens is {max_tokens}; ask for at least 1 token", "max_tokens")
-    seed = _take(fields, "seed", _whole)
-    if seed is not None and not 0 <= seed < 2**63:
-        raise BadRequest(f"seed is {shortened(seed)}; it must be from 0 to 2**63 - 1", "seed")
-    stream = _take(fields, "stream", _truth, False)
-    options = _take(fields, "stream_options", _options, {})
-    if options and not stream:
-        raise BadRequest("stream_options are only for a stream; set stream to true", "stream_options")
-    return Asked(
-        model=_take(fields, "model", _text),
-        prompt=prompt,
-        messages=messages,
-        max_tokens=max_tokens,
-        params=_params(fields),
-        seed=seed,
-        stop=_stop(fields.get("stop")),
-        ignore_eos=_take(fields, "ignore_eos", _truth, False),
-        stream=stream,
-        include_usage=bool(options.get("include_usage")),
-    )
-
-
-def _params(fields: Mapping[str, Any]) -> SamplingParams:
-    temperature = _take(fields, "temperature", _number, 1.0)
-    top_p, top_k = _take(fields, "top_p", _number, 1.0), _take(fields, "top_k", _whole, 0)
-    try:
-        # vLLM's top_k of -1 is our 0: all tokens.
-        params = SamplingParams(temperature, 0 if top_k == -1 else top_k, top_p)
-    except LessonError as error:
-        raise BadRequest(str(error), str(error).split()[0]) from None
-    return SamplingParams() if min(temperature, top_p) < TINY else params
-
-
-def _take(
-    fields: Mapping[str, Any], name: str, kind: Callable[[Any], str | None], default: Any = None
-) -> Any:
-    """Return a field of the right kind, or the default where it is absent."""
-    if name not in fields:
-        return default
-    value = fields[name]
-    wanted = kind(value)
-    if wanted is not None:
-        raise BadRequest(f"{name} is {shortened(value)}; it must be {wanted}", name)
-    return value
-
-
-def _whole(value: Any) -> str | None:
-    return None if isinstance(value, int) and not isinstance(value, bool) else "a whole number"
-
-
-def _number(value: Any) -> str | None:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return (
-        None if number and -HUGE < value < HUGE else "a number"
-    )  # JSON in Python knows NaN and Infinity too
-
-
-def _truth(value: Any) -> str | None:
-    return None if isinstance(value, bool) else "true or false"
-
-
-def _text(value: Any) -> str | None:
-    return None if isinstance(value, str) else "text"
-
-
-def _options(value: Any) -> str | None:
-    known = isinstance(value, dict) and set(value) <= {"include_usage"}
-    return None if known and all(isinstance(v, bool) for v in value.values()) else '{"include_usage": true}'
-
-
-def _prompt(value: Any) -> str | tuple[int, ...]:
-    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], (str, list)):
-        value = value[0]  # a list of one prompt
-    if isinstance(value, str):
-        return _encodable(value, "prompt")
-    if isinstance(value, list) and value and all(_whole(token) is None for token in value):
-        return tuple(value)
-    raise BadRequest(
-        f"prompt is {shortened(value)}; it must be one text or one list of token ids (send several prompts as several "
-        "requests)",
-        "prompt",
-    )
-
-
-def _messages(value: Any) -> tuple[dict[str, str], ...]:
-    if not isinstance(value, list) or not value:
-        raise BadRequest(f"messages is {shortened(value)}; it must be a list of messages", "messages")
-    return tuple(_message(message) for message in value)
-
-
-def _message(value: Any) -> dict[str, str]:
-    if not isinstance(value, dict) or not isinstance(role := value.get("role"), str) or role not in ROLES:
-        raise BadRequest(
-            f"a message is {shortened(value)}; it needs a role ({', '.join(ROLES)}) and content", "messages"
-        )
-    content = value.get("content")
-    if isinstance(content, list):  # the long form: a list of parts
-        parts = [part.get("text") for part in content if isinstance(part, dict)]
-        texts = [part for part in parts if isinstance(part, str)]
-        content = "".join(texts) if len(texts) == len(content) else content
-    if not isinstance(content, str):
-        raise BadRequest(f"the content of a message is {shortened(content)}; it must be text", "messages")
-    return {"role": ROLES[role], "content": _encodable(content, "messages")}
-
-
-def _stop(value: Any) -> tuple[str, ...]:
-    stops = [value] if isinstance(value, str) else [] if value is None else value
-    if (
-        not isinstance(stops, list)
-        or len(stops) > MAX_STOPS
-        or not all(isinstance(s, str) and s for s in stops)
-    ):
-        raise BadRequest(
-            f"stop is {shortened(value)}; it must be text, or a list of up to {MAX_STOPS}", "stop"
-        )
-    return tuple(stops)
-
-
-def _encodable(text: str, param: str) -> str:
-    """JSON can name half of a surrogate pair, which is no character."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise BadRequest(f"{param} holds half of a surrogate pair; send whole characters", param) from None
-    return text
+def _refusal(error: Any) -> BadRequest:
+    """Make one sentence of what pydantic says: the field, the value, what it must be."""
+    kind, place, value = error["type"], error["loc"] or (error["input"],), error["input"]
+    path = place[0] + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place[1:])
+    if kind == "extra_forbidden" or not error["loc"]:  # without a place, the field's name is not even text
+        field = place[0] if place[1:] else None
+        return BadRequest(f"{shortened(path)} is no field of this request; leave it out", field)
+    field = place[0]
+    if kind == "missing":
+        return BadRequest(f"{path} is missing, and this request needs it", field)
+    if kind == "value_error":
+        wanted = str(error["ctx"]["error"])
+    elif kind == "model_type":
+        wanted = "it must be an object"
+    else:  # such as "Input should be a valid integer"
+        wanted = "it must " + error["msg"].partition(" should ")[2]
+    return BadRequest(f"{path} is {shortened(value)}; {wanted}", field)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any
 
 from lessons.errors import LessonError
@@ -79,6 +79,8 @@ class Worker:
         self._jobs: dict[int, Job] = {}
         self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._stopping = False
+        self._gate = Lock()  # held while the inbox gets a request, and while it closes
+        self._closed = True
         self._thread: Thread | None = None
         self._report()
 
@@ -99,6 +101,7 @@ class Worker:
             deliver: called in the thread after each step with the outputs of all its requests.
         """
         self._deliver = deliver
+        self._closed = False
         self._thread = Thread(target=self._work, name="engine", daemon=True)
         self._thread.start()
 
@@ -124,10 +127,16 @@ class Worker:
             max_tokens: the most tokens to write.
             params, seed, ignore_eos: see ``SamplingEngine.arrange``.
             inbox: kept in the job for the one who delivers.
+
+        Raises:
+            LessonError: when the engine has stopped and takes in nothing more.
         """
         request = Request(next(self._ids), self.engine.now(), len(prompt_ids), max_tokens, prompt_ids)
         job = Job(request, params, seed, ignore_eos, inbox)
-        self._inbox.put(partial(self._add, job))
+        with self._gate:
+            if self._closed:
+                raise LessonError("the engine has stopped; start the server again")
+            self._inbox.put(partial(self._add, job))
         return job
 
     def cancel(self, job: Job, reason: str = "abort") -> None:
@@ -146,6 +155,8 @@ class Worker:
                 self._step()
                 self._report()
         finally:
+            with self._gate:  # what came before this moment is in the inbox; what comes later is refused
+                self._closed = True
             self._drain()
             self._deliver([(job, Output(error="the engine has stopped")) for job in self._jobs.values()])
 
@@ -194,13 +205,20 @@ class Worker:
         return [(job, Output(token, reason)) for token in new]
 
     def _add(self, job: Job) -> None:
+        id = job.request.id
         try:
-            self.scheduler.add(job.request)
-        except LessonError as error:
-            self._deliver([(job, Output(error=str(error)))])
+            self.engine.arrange(id, job.params, job.seed, job.ignore_eos)
+            self.scheduler.add(job.request)  # last: where it fails, the scheduler has not got the request
+        except Exception as error:  # whatever it is, the service goes on with the others
+            self.engine.forget(id)
+            message = str(error)
+            if not isinstance(error, LessonError):  # the server's fault and not the request's
+                log.exception("taking in request %d failed", id)
+                self.metrics.finished(job.request, "error")
+                message = f"the request could not be taken in: {error}"
+            self._deliver([(job, Output(error=message))])
             return
-        self.engine.arrange(job.request.id, job.params, job.seed, job.ignore_eos)
-        self._jobs[job.request.id] = job
+        self._jobs[id] = job
 
     def _cancel(self, job: Job, reason: str) -> None:
         if job.request.id in self._jobs:

@@ -1,0 +1,109 @@
+"""Which accelerator for which phase: what a dollar buys, from data sheets and dated prices."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+from lessons import datasheets
+from lessons.units import format_value
+
+if TYPE_CHECKING:
+    from lessons.datasheets import Accelerator, Price
+    from lessons.figures import Picture
+
+HOUR = 3600  # seconds
+
+
+class Offer(NamedTuple):
+    """An accelerator at one of its prices in the table.
+
+    Attributes:
+        card: its data sheet.
+        price: that price, with its provider, form and date.
+    """
+
+    card: Accelerator
+    price: Price
+
+    @property
+    def bytes_per_dollar(self) -> float:
+        """Bytes that the memory can deliver for a dollar: what decoding buys."""
+        return self.card.bandwidth * HOUR / self.price.dollars_per_hour
+
+    @property
+    def flop_per_dollar(self) -> float:
+        """FLOP in bfloat16, dense, for a dollar: what training and prefill buy."""
+        return (self.card.bf16 or math.nan) * HOUR / self.price.dollars_per_hour
+
+    def cards_for(self, needed: float, share: float = 0.9) -> int:
+        """Return how many of them hold ``needed`` bytes when ``share`` of each memory may be used."""
+        return math.ceil(needed / (share * self.card.memory_bytes))
+
+    def rented_for(self, needed: float) -> int:
+        """Return how many of them must be rented to have those: a node is rented whole."""
+        return math.ceil(self.cards_for(needed) / self.price.gpus) * self.price.gpus
+
+    def dollars_per_hour(self, needed: float) -> float:
+        """Return what an hour of them all costs."""
+        return self.rented_for(needed) * self.price.dollars_per_hour
+
+
+def offers(needed: float = 0) -> list[Offer]:
+    """Return the cheapest offer of each accelerator that has a price, the most bytes per dollar first.
+
+    Args:
+        needed: bytes that the rented ones must hold together; the whole rent decides. With 0 the price of a single
+            accelerator decides, be it a share of a node.
+    """
+    cheapest: dict[str, Offer] = {}
+
+    def cost(offer: Offer) -> tuple[float, float, int]:
+        price = offer.price
+        return offer.dollars_per_hour(needed), price.dollars_per_hour, price.gpus
+
+    for price in datasheets.table("prices").values():
+        offer = Offer(datasheets.accelerator(price.accelerator), price)
+        known = cheapest.get(price.accelerator)
+        if known is None or cost(offer) < cost(known):
+            cheapest[price.accelerator] = offer
+    return sorted(cheapest.values(), key=lambda offer: -offer.bytes_per_dollar)
+
+
+def picture() -> Picture:
+    """Return two rows of bars: bytes from memory and bfloat16 FLOP that a dollar buys, offer by offer."""
+    from matplotlib.ticker import MaxNLocator
+
+    from lessons import figures
+    from lessons.figures.style import FOREGROUND
+
+    found = offers()
+    names = [offer.card.name.removeprefix("NVIDIA ") for offer in found]
+    figure, (left, right) = figures.new(panels=(1, 2))
+    with figures.style():
+        for ax, title, unit, values, colour, hatch in (
+            (left, "decoding: bytes for a dollar", "B", [o.bytes_per_dollar for o in found], "blue", ""),
+            (
+                right,
+                "training, prefill: FLOP for a dollar",
+                "FLOP",
+                [o.flop_per_dollar for o in found],
+                "orange",
+                "//",
+            ),
+        ):
+            ax.barh(names, values, 0.6, color=figures.COLOURS[colour], hatch=hatch, edgecolor=FOREGROUND)
+            ax.invert_yaxis()
+            ax.grid(axis="y", visible=False)
+            ax.set_title(title)
+            figures.rate_axis(ax.xaxis, unit)
+            ax.xaxis.set_major_locator(MaxNLocator(3))
+        right.set_yticklabels([])
+    best = max(found, key=lambda offer: offer.flop_per_dollar)
+    alt = (
+        f"Two bar charts of the same {len(found)} offers. For bytes the {names[0]} leads with "
+        f"{format_value(found[0].bytes_per_dollar, 'B')} for a dollar and the {names[-1]} comes last. For FLOP the "
+        f"first is the {best.card.name.removeprefix('NVIDIA ')} with {format_value(best.flop_per_dollar, 'FLOP')}, and "
+        "the bars below it stand in another order."
+    )
+    return figures.render(figure, alt)

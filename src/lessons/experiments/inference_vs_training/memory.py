@@ -1,0 +1,151 @@
+"""What training keeps in memory that inference does not: counted on the tensors themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from lessons.experiments.base import SILENT, Outcome, Progress
+from lessons.experiments.inference_vs_training.trained import TINY, Trained
+from lessons.formulas import kv_cache, training
+from lessons.measure.conditions import one_thread
+from lessons.passport import Passport
+from lessons.units import Quantity, format_bytes
+
+if TYPE_CHECKING:
+    import torch
+
+    from lessons.llm.trainable import TrainableLlama
+
+PARTS = ("weights", "KV cache", "gradients", "moments", "activations")
+FLOAT = 4  # bytes
+
+
+class Memory(Trained):
+    """Weights, gradients, Adam's moments and kept activations of one step, against weights and KV cache."""
+
+    id = "inference_vs_training.memory"
+    title = "memory of a training step"
+    unit = "B"
+    question = "In float32, how many bytes does a training step keep: 28 million weights, 512 tokens?"
+    SMALL = {"shape": TINY}
+
+    def predict(self, passport: Passport) -> Outcome:
+        s = self.shape
+        parameters = s.multiplied + s.vocab * s.hidden + (2 * s.layers + 1) * s.hidden
+        states = training.adam_states(parameters, FLOAT)
+        kept = training.kept_activations(s.tokens, s.layers, s.hidden, s.heads, s.ffn, s.vocab, FLOAT)
+        cache = s.tokens * kv_cache.bytes_per_token(s.layers, s.heads, s.hidden // s.heads, FLOAT)
+        parts = dict(zip(PARTS, (states.weights, cache, states.gradients, states.moments, kept)))
+        return Outcome(
+            Quantity(sum(states) + kept, "B"), {"parts": parts, "tokens": s.tokens, "parameters": parameters}
+        )
+
+    @one_thread()
+    def run(self, progress: Progress = SILENT) -> Outcome:
+        import torch
+
+        from lessons.llm.trainable import TrainableLlama, random_tokens
+
+        progress("one step")
+        model, tokens = TrainableLlama(self.shape), random_tokens(self.shape)
+        adam = torch.optim.AdamW(model.parameters(), fused=True)
+        loss, kept = forward_and_kept(model, tokens)
+        loss.backward()
+        adam.step()
+        weights = list(model.parameters())
+        parts = {
+            "weights": storage_bytes(weights),
+            "gradients": storage_bytes(p.grad for p in weights if p.grad is not None),
+            # Beside its two moments Adam keeps one step counter a tensor, which is no array.
+            "moments": storage_bytes(t for state in adam.state.values() for t in state.values() if t.dim()),
+            "activations": kept,
+        }
+        return Outcome(Quantity(sum(parts.values()), "B"), {"parts": parts})
+
+    def draw(self, prediction: Outcome, result: Outcome, figure: Any) -> None:
+        from lessons import figures
+        from lessons.figures.style import FOREGROUND
+
+        (ax,) = figure.axes
+        expected = prediction.data["parts"]
+        rows = {
+            "inference,\npredicted": {name: expected[name] for name in PARTS[:2]},
+            "training,\npredicted": {name: expected[name] for name in PARTS if name != "KV cache"},
+            "training,\ncounted": result.data["parts"],
+        }
+        for name, (colour, hatch) in zip(
+            PARTS, zip(figures.COLOURS.values(), ("", "xx", "//", "..", "\\\\"))
+        ):
+            left = [
+                sum(parts.get(earlier, 0) for earlier in PARTS[: PARTS.index(name)])
+                for parts in rows.values()
+            ]
+            width = [parts.get(name, 0) for parts in rows.values()]
+            ax.barh(
+                list(rows), width, 0.6, left=left, color=colour, hatch=hatch, edgecolor=FOREGROUND, label=name
+            )
+        ax.invert_yaxis()
+        ax.grid(axis="y", visible=False)
+        figures.rate_axis(ax.xaxis, "B")
+        figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=5)
+
+    def alt(self, prediction: Outcome, result: Outcome) -> str:
+        parts = result.data["parts"]
+        listed = ", ".join(f"{name} {format_bytes(parts[name])}" for name in PARTS if name in parts)
+        inference = sum(prediction.data["parts"][name] for name in PARTS[:2])
+        return (
+            f"Three stacked bars. Inference keeps weights and a thin slice of KV cache, {format_bytes(inference)}. "
+            f"The two bars of training, predicted and counted, are several times as long: {listed}."
+        )
+
+    def explain(self, prediction: Outcome, result: Outcome) -> str:
+        expected, counted = prediction.data["parts"], result.data["parts"]
+        inference = expected["weights"] + expected["KV cache"]
+        tokens, parameters = prediction.data["tokens"], prediction.data["parameters"]
+        states = sum(counted[name] for name in ("weights", "gradients", "moments"))
+        text = (
+            f"Weights, gradients and moments take **{states / parameters:.3g} bytes a parameter**, whatever the "
+            f"batch. The activations take {format_bytes(counted['activations'] / tokens)} a token, "
+            f"{counted['activations'] / expected['KV cache']:.0f} times what a KV cache keeps of the same token. "
+            f"From {states / counted['activations'] * tokens:,.0f} tokens in a step on they are the larger part. "
+            f"Serving the same tokens takes {format_bytes(inference)}: training keeps "
+            f"**{result.quantity.value / inference:.1f} times** as much. "
+        )
+        off = {name: counted[name] / expected[name] - 1 for name in counted}
+        worst = max(off, key=lambda name: abs(off[name]))
+        if abs(off[worst]) < 0.001:
+            return text + "Each part agrees with its formula to a tenth of a per cent or better."
+        return text + (
+            f"The count of {worst} is {100 * abs(off[worst]):.3g} % {'above' if off[worst] > 0 else 'below'} its "
+            "formula. This version of PyTorch keeps other tensors for the backward pass than the ones that the "
+            "formula counts."
+        )
+
+
+def forward_and_kept(model: TrainableLlama, tokens: torch.Tensor) -> tuple[torch.Tensor, int]:
+    """Return the loss, and the bytes of floating-point tensors that autograd keeps for the backward pass.
+
+    A storage that two operations keep is counted once. Weights and the rotary table are not counted: they are there
+    in any case.
+    """
+    from torch.autograd.graph import saved_tensors_hooks
+
+    there = {t.untyped_storage().data_ptr() for t in (*model.parameters(), *model.buffers())}
+    kept: dict[int, int] = {}
+
+    def keep(t: torch.Tensor) -> torch.Tensor:
+        # The graph holds each kept tensor until the backward pass, so that no address is used twice.
+        storage = t.untyped_storage()
+        if t.is_floating_point() and t.dim() and storage.data_ptr() not in there:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return t
+
+    with saved_tensors_hooks(keep, lambda t: t):
+        loss = model.loss(tokens)
+    return loss, sum(kept.values())
+
+
+def storage_bytes(tensors: Iterable[torch.Tensor]) -> int:
+    """Return the bytes of the storages behind ``tensors``, each storage once."""
+    return sum({t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors}.values())

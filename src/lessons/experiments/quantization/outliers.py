@@ -1,0 +1,298 @@
+"""Activations in 8 bits: a few of them are huge, and one scale for all has to reach them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
+from lessons.formulas.quantization import absmax_noise, crest_noise, normal_crest
+from lessons.measure.conditions import one_thread
+from lessons.passport import Passport
+from lessons.units import Quantity
+
+LARGEST = 127
+APART = 0.01  # share of the channels that are kept in floating point by the split
+
+
+def to_int8(x: np.ndarray, scale: np.ndarray | float) -> np.ndarray:
+    """Round ``x / scale`` to whole numbers in -127..127, and return them in units of x again."""
+    return np.clip(np.rint(x / scale), -LARGEST, LARGEST) * scale
+
+
+def times(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return the product of two float32 matrices by torch, which keeps to the threads that it was given."""
+    import torch
+
+    return (torch.from_numpy(a) @ torch.from_numpy(b)).numpy()
+
+
+def absmax_scale(x: np.ndarray, axis: int | None = None) -> Any:
+    """Return the step with which the largest magnitude (of all, or along ``axis``) becomes 127."""
+    return np.maximum(np.abs(x).max(axis=axis, keepdims=axis is not None), 1e-12) / LARGEST
+
+
+def smooth(calibration: np.ndarray, w: np.ndarray, strength: float = 0.5) -> np.ndarray:
+    """Return for each channel what to divide its activations by, and multiply its weights with.
+
+    Args:
+        calibration: activations [tokens, channels] of other text.
+        w: weights [outputs, channels].
+        strength: 0 leaves all the difficulty with the activations, 1 moves it to the weights.
+
+    Source: xiao2023smoothquant, equation 4.
+    """
+    x_largest = np.maximum(np.abs(calibration).max(axis=0), 1e-5)
+    w_largest = np.maximum(np.abs(w).max(axis=0), 1e-5)
+    return x_largest**strength / w_largest ** (1 - strength)
+
+
+@dataclass(frozen=True)
+class Product:
+    """One product of the model with real activations.
+
+    Attributes:
+        w: weights [outputs, channels], float32.
+        calibration: activations [tokens, channels] from which scales may be taken beforehand.
+        x: activations [tokens, channels] that are multiplied: other text.
+    """
+
+    w: np.ndarray
+    calibration: np.ndarray
+    x: np.ndarray
+
+    @cached_property
+    def exact(self) -> np.ndarray:
+        return times(self.x, self.w.T)
+
+    @property
+    def crest(self) -> float:
+        """The largest activation of the calibration over their root mean square."""
+        return float(np.abs(self.calibration).max() / np.sqrt(np.mean(np.square(self.calibration))))
+
+    def error(self, product: np.ndarray, every: int = 1) -> float:
+        """Return the relative error of the outputs of the median token, or of that among every so manieth."""
+        wrong = np.linalg.norm(product - self.exact, axis=1) / np.linalg.norm(self.exact, axis=1)
+        return float(np.median(wrong[::every]))
+
+    def largest_comes_first(self, length: int) -> bool:
+        """Tell whether the largest activation is at the first token of a text; texts have ``length`` tokens."""
+        return int(np.abs(self.calibration).max(axis=1).argmax()) % length == 0
+
+    def first_token_clipped(self, length: int) -> float:
+        """Return the error of the texts' first tokens when one scale is set by the 99.9th percentile."""
+        return self.error(times(self.clipped(), to_int8(self.w, absmax_scale(self.w, 1)).T), every=length)
+
+    def clipped(self) -> np.ndarray:
+        """Return the activations in 8 bits, one scale, with what lies beyond the 99.9th percentile cut off."""
+        return to_int8(self.x, float(np.quantile(np.abs(self.calibration), 0.999)) / LARGEST)
+
+    def errors(self) -> dict[str, float]:
+        """Return the error by method. Weights are int8 with a scale for each output everywhere."""
+        x, w, seen = self.x, self.w, self.calibration
+        w8 = to_int8(w, absmax_scale(w, 1)).T
+        s = smooth(seen, w)
+        smooth_w8 = to_int8(w * s, absmax_scale(w * s, 1)).T
+        apart = np.argsort(np.abs(seen).max(axis=0))[-max(1, round(APART * w.shape[1])) :]
+        rest = np.setdiff1d(np.arange(w.shape[1]), apart)
+        products = {
+            "weights only": times(x, w8),
+            "one scale, absmax": times(to_int8(x, absmax_scale(seen)), w8),
+            "one scale, 99.9 %": times(self.clipped(), w8),
+            "one scale, SmoothQuant": times(to_int8(x / s, absmax_scale(seen / s)), smooth_w8),
+            "a scale for each token": times(to_int8(x, absmax_scale(x, 1)), w8),
+            "each token, SmoothQuant": times(to_int8(x / s, absmax_scale(x / s, 1)), smooth_w8),
+            "each token, 1 % of channels apart": (
+                times(to_int8(x[:, rest], absmax_scale(x[:, rest], 1)), w8[rest])
+                + times(x[:, apart], w[:, apart].T)
+            ),
+        }
+        return {name: self.error(y) for name, y in products.items()}
+
+
+def products(texts: int, length: int) -> list[Product]:
+    """Return each layer's down projection with the activations that real text brings to it."""
+    import torch
+    from torch.nn.functional import silu
+
+    from lessons.llm.gguf import GGUF
+    from lessons.llm.linear import linear
+    from lessons.llm.load import LLM, find_model
+    from lessons.llm.model import Llama
+    from lessons.llm.perplexity import windows
+    from lessons.llm.tokenizer import BPETokenizer
+    from lessons.llm.weights import Layer, read_weights
+
+    class Watched(Llama):
+        """The same network, which keeps what goes into each down projection."""
+
+        def _feed_forward(self, layer: Layer, x: torch.Tensor) -> torch.Tensor:
+            gate, up = linear(self._norm(x, layer.ffn_norm), layer.gate_up).split(self.config.ffn, dim=1)
+            inside = silu(gate) * up
+            seen.append(inside.numpy())
+            return linear(inside, layer.down)
+
+    file = GGUF.open(find_model())
+    model = Watched(read_weights(file), compiled=False)
+    llm = LLM(model.config, BPETokenizer(file.metadata), model)
+    halves = []
+    for skip in (0, texts):
+        runs = []
+        for text in windows(llm.tokenizer, texts, length, skip=skip):
+            seen: list[np.ndarray] = []
+            model.forward(text, llm.new_cache(length), last_only=True)
+            runs.append(seen)
+        halves.append([np.concatenate(layer) for layer in zip(*runs)])
+    return [Product(layer.down.numpy(), *pair) for layer, *pair in zip(model.weights.layers, *halves)]
+
+
+class Outliers(Experiment):
+    """Multiply real activations in 8 bits, layer by layer, with scales chosen in seven ways."""
+
+    id = "quantization.outliers"
+    title = "error of an 8-bit product, one scale for all activations, median layer"
+    unit = "%"
+    question = (
+        "Weights and activations both get 8 bits, and one scale serves all activations of a layer. By what "
+        "share is a product wrong?"
+    )
+    SMALL = {"texts": 1, "length": 16}
+    shown = (
+        "one scale, absmax",
+        "one scale, 99.9 %",
+        "one scale, SmoothQuant",
+        "a scale for each token",
+        "each token, 1 % of channels apart",
+        "weights only",
+    )
+    texts, length, channels = 4, 64, 1536
+
+    def predict(self, passport: Passport) -> Outcome:
+        levels = [i / LARGEST for i in range(-LARGEST, LARGEST + 1)]
+        weights = absmax_noise(levels, self.channels)
+        activations = crest_noise(normal_crest(self.texts * self.length * self.channels))
+        return Outcome(
+            Quantity((weights + activations) ** 0.5, "%"),
+            {"weights only": weights**0.5, "crest": normal_crest(self.texts * self.length * self.channels)},
+        )
+
+    @one_thread()
+    def run(self, progress: Progress = SILENT) -> Outcome:
+        progress("running the model")
+        found = products(self.texts, self.length)
+        errors: dict[str, list[float]] = {}
+        for number, product in enumerate(found):
+            progress(f"layer {number + 1} of {len(found)}")
+            for name, error in product.errors().items():
+                errors.setdefault(name, []).append(error)
+        return Outcome(
+            Quantity(float(np.median(errors["one scale, absmax"])), "%"),
+            {
+                "errors": errors,
+                "crest": [p.crest for p in found],
+                "cut": [p.first_token_clipped(self.length) for p in found],
+                # Where the layer's largest activation sits: 0 is the first token of a text.
+                "first": [p.largest_comes_first(self.length) for p in found],
+            },
+        )
+
+    def draw(self, prediction: Outcome, result: Outcome, figure) -> None:
+        from lessons import figures
+
+        (ax,) = figure.axes
+        looks = zip(self.shown, figures.COLOURS.values(), "osD^vP")
+        for name, colour, marker in looks:
+            values = result.data["errors"][name]
+            ax.plot(range(len(values)), values, color=colour, marker=marker, markersize=4, label=name)
+        ax.axhline(
+            prediction.quantity.value,
+            color=figures.COLOURS["vermilion"],
+            linestyle="--",
+            label="one scale, if activations were normal",
+        )
+        figures.rate_axis(ax.yaxis, "%", log=True)
+        ax.set_xlabel("layer")
+        ax.set_ylabel("error of a product")
+        figure.legend(loc="outside lower center", ncols=2)
+
+    def alt(self, prediction: Outcome, result: Outcome) -> str:
+        worst = max(result.data["errors"]["one scale, absmax"])
+        return (
+            "Relative error of the down projection by layer, logarithmic. With one scale for all activations it "
+            f"jumps up to {100 * worst:.0f} % in some layers, far above the dashed line for normal activations; with a "
+            "scale for each token it stays low, and lowest when the weights alone are rounded."
+        )
+
+    def explain(self, prediction: Outcome, result: Outcome) -> str:
+        errors, crest = result.data["errors"], result.data["crest"]
+        worst = int(np.argmax(errors["one scale, absmax"]))
+        rows = [
+            f"| {name} | {100 * float(np.median(found)):.1f} % | {100 * found[worst]:.1f} % |"
+            for name, found in errors.items()
+        ]
+        return "\n".join(
+            [
+                f"| activations | median layer | layer {worst} |",
+                "|---|---:|---:|",
+                *rows,
+                "",
+                f"The largest activation of the median layer is {float(np.median(crest)):.0f} times their root mean "
+                f"square, and in layer {worst} {crest[worst]:.0f} times. Normal numbers would reach "
+                f"{prediction.data['crest']:.1f}. The closed form with the measured crest foretells "
+                f"{100 * crest_noise(float(np.median(crest))) ** 0.5:.0f} % for the median layer.",
+                "",
+                self._place(result, worst),
+                "",
+                self._methods(result, worst),
+            ]
+        )
+
+    def _place(self, result: Outcome, worst: int) -> str:
+        first, crest = result.data["first"], result.data["crest"]
+        if first[worst]:
+            others = sum(first)
+            return (
+                f"In layer {worst} the largest activation sits on the *first token* of a text, whatever that token "
+                f"is ({others} of {len(crest)} layers have theirs there). Attention parks on it what it has no other "
+                "place for. One token sets the scale, and all others round to a few steps. So a scale for each "
+                "token cures this layer."
+            )
+        return (
+            f"In layer {worst} the largest activation does not sit on a text's first token: it belongs to a channel. "
+            "A scale for each token helps the other tokens and not its own."
+        )
+
+    def _methods(self, result: Outcome, worst: int) -> str:
+        errors = result.data["errors"]
+        absmax, clipped = (float(np.median(errors[f"one scale, {name}"])) for name in ("absmax", "99.9 %"))
+        if clipped < absmax:
+            text = (
+                f"Clipping at a percentile takes the median layer from {100 * absmax:.1f} to {100 * clipped:.1f} %: "
+                "everybody gets finer steps, and a few values are cut."
+            )
+        else:
+            text = (
+                f"Clipping at a percentile makes the median layer worse, {100 * clipped:.1f} % after "
+                f"{100 * absmax:.1f} %: the few values that are cut carry much of the product."
+            )
+        cut, ordinary = result.data["cut"][worst], errors["one scale, 99.9 %"][worst]
+        if cut > 2 * ordinary:
+            text += (
+                f" The median token does not see who pays: in layer {worst} it is wrong by {100 * ordinary:.0f} %, and "
+                f"the first token of a text, which was cut, by {100 * cut:.0f} %."
+            )
+        before, after = (errors[f"one scale, {name}"][worst] for name in ("absmax", "SmoothQuant"))
+        if after < 0.8 * before:
+            text += (
+                f" Moving difficulty into the weights takes layer {worst} from {100 * before:.0f} to "
+                f"{100 * after:.0f} %, at no cost when it runs."
+            )
+        else:
+            text += (
+                f" Moving difficulty into the weights does not save layer {worst}: it evens out channels, and cannot "
+                "even out tokens."
+            )
+        return text

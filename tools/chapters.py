@@ -1,0 +1,98 @@
+"""Which notebooks have to be run again, and what the pages are made from.
+
+What a notebook showed is kept with a key. Where the key is still the same, the notebook is not run again: its code, the
+package without the other chapters, the pinned versions, the machine and its passport are what they were. Prose is not
+part of the key. So an edit of one chapter runs one chapter, and an edit of the core runs them all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Iterable
+from pathlib import Path
+
+import nbformat
+from keep_outputs import SECONDS
+from project import BUILD, ROOT
+
+from lessons.places import passport_path
+
+KEPT = BUILD / "kept"  # the notebooks as nbval left them
+KEY = "key"
+LAST = "report_card"  # it sums up what the others found
+CHAPTERS = ROOT / "src" / "lessons" / "experiments"
+
+
+def key(notebook: Path, ledger: Path) -> str:
+    """Return what changes when ``notebook`` would show something else.
+
+    Args:
+        notebook: the source.
+        ledger: the folder or file with the entries that the report card reads.
+    """
+    slug = notebook.stem
+    code = [cell.source for cell in nbformat.read(notebook, as_version=4).cells if cell.cell_type == "code"]
+    files = [*_package(slug), ROOT / "constraints.txt", passport_path()]
+    if slug == LAST:
+        files += _files(ledger)
+    return _digest([json.dumps(code), platform.python_version(), *_contents(files)])
+
+
+def _package(slug: str) -> list[Path]:
+    """Return the package's files, without the chapters other than ``slug``."""
+    inside = [path for path in _files(ROOT / "src" / "lessons") if "__pycache__" not in path.parts]
+    chapters = {path.parent.name for path in CHAPTERS.glob("*/__init__.py")}
+    others = chapters - {slug}
+    return [path for path in inside if not (path.parent.parent == CHAPTERS and path.parent.name in others)]
+
+
+def _files(place: Path) -> list[Path]:
+    return sorted(path for path in place.rglob("*") if path.is_file()) if place.is_dir() else [place]
+
+
+def _contents(files: Iterable[Path]) -> list[str]:
+    return [f"{path.name}\n{_digest([path.read_bytes()])}" for path in files if path.exists()]
+
+
+def _digest(parts: Iterable[str | bytes]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        raw = part.encode() if isinstance(part, str) else part
+        digest.update(len(raw).to_bytes(8, "little") + raw)
+    return digest.hexdigest()
+
+
+def kept_key(notebook: Path) -> str:
+    """Return the key that was kept with a notebook's outputs; empty where there are none."""
+    try:
+        return str(nbformat.read(KEPT / notebook.name, as_version=4).metadata.get(KEY, ""))
+    except (OSError, ValueError, nbformat.ValidationError):
+        return ""
+
+
+def stamp(notebook: Path, key: str) -> float:
+    """Keep the key with the outputs that were just made, and return the seconds that they took."""
+    path = KEPT / notebook.name
+    kept = nbformat.read(path, as_version=4)
+    kept.metadata[KEY] = key
+    nbformat.write(kept, path)
+    return float(kept.metadata[SECONDS])
+
+
+def page(notebook: Path) -> nbformat.NotebookNode:
+    """Return the source as it is now, with the outputs that its code cells had when they were run."""
+    now, kept = nbformat.read(notebook, as_version=4), nbformat.read(KEPT / notebook.name, as_version=4)
+    shown = iter([cell for cell in kept.cells if cell.cell_type == "code"])
+    for cell in now.cells:
+        if cell.cell_type == "code":
+            before = next(shown)
+            cell.outputs, cell.execution_count = before.outputs, before.execution_count
+    return now
+
+
+def site_key(sources: Iterable[Path]) -> str:
+    """Return what changes when the site would be another one: its sources and the outputs."""
+    files = [file for source in sources for file in _files(source) if "__pycache__" not in file.parts]
+    return _digest(_contents([*files, *_files(KEPT)]))
