@@ -9,9 +9,9 @@ import common
 import gcc
 
 from lessons import topology
-from lessons.kernels.buffers import aligned
 from lessons.kernels.stream import moved_bytes, stream
 from lessons.kernels.stream.cpu import STEP
+from lessons.kernels.tools.buffers import aligned
 from lessons.measure import compare
 from lessons.units import MiB
 

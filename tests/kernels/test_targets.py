@@ -10,8 +10,8 @@ SCRIPT = """
 import sys
 import numpy as np
 import torch
-from lessons.kernels import simd
-from lessons.kernels.buffers import aligned
+from lessons.kernels.tools import simd
+from lessons.kernels.tools.buffers import aligned
 from lessons.kernels.chase import chase, chase_many, ring
 from lessons.kernels.chase.reference import walk
 from lessons.kernels.fma import fma

@@ -146,7 +146,7 @@ def test_a_missing_module_is_said(name):
 
 def test_an_experiment_reaches_its_kernels():
     reached = digest.closure("lessons.experiments.cpu_memory")
-    assert {"lessons.kernels.stream.cpu", "lessons.units"} <= set(reached)
+    assert {"lessons.kernels.stream.cpu", "lessons.kernels.tools.simd", "lessons.units"} <= set(reached)
     assert not {"lessons.experiments.roofline", "lessons.figures", "lessons.notebook"} & set(reached)
 
 

@@ -11,10 +11,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from lessons.kernels import team
-from lessons.kernels.buffers import aligned
-from lessons.kernels.product import TILE
-from lessons.kernels.team import FLAG_BYTES
+from lessons.kernels.attention.cpu import scratch_floats
+from lessons.kernels.tools import team
+from lessons.kernels.tools.buffers import aligned
+from lessons.kernels.tools.product import TILE
 from lessons.llm import step
 from lessons.llm.cache import KVCache, Layout
 from lessons.llm.linear import address, fast_for_many, kind, max_rows, product, row
@@ -107,7 +107,7 @@ class CompiledPass:
         if threads not in self._scratch:
             self._scratch[threads] = Scratch(self, threads)
         scratch = self._scratch[threads]
-        scratch.start(logits)
+        scratch.table[:, step.LOGITS] = logits.data_ptr()
         self._sizes[step.ROWS], self._sizes[step.SEQUENCES] = len(rows), len(sequences)
         self._sizes[step.LOGIT_ROWS] = len(logits)
         arguments = np.zeros(step.ARGUMENTS, np.int64)
@@ -123,7 +123,7 @@ class CompiledPass:
             (step.TABLES, tables),
         ):
             arguments[at : at + 2] = array.ctypes.data, len(array)
-        team.run(self._run, threads, arguments.ctypes.data)
+        team.run(self._run, scratch.flags, arguments.ctypes.data)
 
     def _find_products(self, rows: int, wanted: int) -> np.ndarray:
         """Return the addresses of the C functions for so many rows; they are compiled at first use."""
@@ -141,14 +141,16 @@ class Scratch:
     """The memory between the operations of a pass, for a team of threads.
 
     Attributes:
-        table: int64 [threads, 10], the addresses that ``step`` wants.
+        flags: of the team.
+        table: int64 [threads, 12], the addresses that ``step`` wants.
     """
 
     def __init__(self, owner: CompiledPass, threads: int) -> None:
         c, n = owner.config, owner.max_rows
         attention, qkv = c.heads * c.head_dim, (c.heads + 2 * c.kv_heads) * c.head_dim
-        self.flags = aligned(threads * FLAG_BYTES, "u1")
+        self.flags = team.new_flags(threads)
         parts = step.part_count(c.context)
+        attended = scratch_floats(c.head_dim, n * c.heads // c.kv_heads, step.longest_part())
         shared = {
             step.X: aligned((n, c.hidden), "f4"),
             step.Q: aligned((n, attention), "f4"),
@@ -164,15 +166,12 @@ class Scratch:
                 step.NORMED: aligned((n, max(c.hidden, attention)), "f4"),
                 step.PREPARED: aligned(owner.prepared_bytes(), "u1"),
                 step.OUT: aligned((n, max(2 * c.ffn, qkv)), "f4"),
+                step.ATTENDED: aligned(attended, "f4"),
+                step.WEIGHTS: aligned(parts, "f4"),
             }
             self._memory.append(own)
             for at, array in {**shared, **own}.items():
                 self.table[me, at] = array.ctypes.data
-
-    def start(self, logits: torch.Tensor) -> None:
-        """Say where the pass ends."""
-        self.flags.fill(0)
-        self.table[:, step.LOGITS] = logits.data_ptr()
 
 
 class Part(NamedTuple):

@@ -9,7 +9,7 @@ import torch
 
 from lessons.kernels import gemv, packed
 from lessons.kernels.packed import Packed
-from lessons.kernels.product import Product
+from lessons.kernels.tools.product import Product
 
 
 @dataclass(frozen=True)

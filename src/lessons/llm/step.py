@@ -20,14 +20,14 @@ from typing import Any
 import numpy as np
 from numba import carray, types
 
-from lessons.kernels.addresses import copy, float64_pointer, int32_pointer, int64_pointer, pointer
 from lessons.kernels.attention import cpu as attention_cpu
-from lessons.kernels.jit import cfunc, njit
-from lessons.kernels.product import TILE
 from lessons.kernels.rms_norm.cpu import rms_norm
-from lessons.kernels.rotary import rotate
-from lessons.kernels.swiglu import LANES, swiglu
-from lessons.kernels.team import call4, call7, meet, share
+from lessons.kernels.rotary.cpu import rotate
+from lessons.kernels.swiglu.cpu import LANES, swiglu
+from lessons.kernels.tools.addresses import copy, float64_pointer, int32_pointer, int64_pointer, pointer
+from lessons.kernels.tools.jit import cfunc, njit
+from lessons.kernels.tools.product import TILE
+from lessons.kernels.tools.team import DONE, call4, call7, meet, share
 
 FLOAT = 4  # bytes
 PART = 256  # tokens that a thread attends to at once, or half as many or half as many more
@@ -44,8 +44,8 @@ EMBED = 11  # the C function that writes a row of the embedding, which is the ou
 SIZES_LENGTH = 12
 # Scratch: what all threads see, then what each has for itself.
 X, Q, PARTS, STATS, GATED, LOGITS, FLAGS = range(7)
-NORMED, PREPARED, OUT = range(7, 10)
-SCRATCH_LENGTH = 10
+NORMED, PREPARED, OUT, ATTENDED, WEIGHTS = range(7, 12)
+SCRATCH_LENGTH = 12
 # A sequence: where its keys and values lie, and which rows and blocks are its own.
 K, V, LAYER_BYTES, POOL_TOKENS, BLOCK_SIZE = range(5)
 LENGTH, COUNT, FIRST_ROW, TABLE, TABLE_END = range(5, 10)
@@ -72,6 +72,11 @@ def part_count(length):
     return max(1, (length + PART) // (2 * PART) * 2)
 
 
+def longest_part() -> int:
+    """Return the most tokens in a part of any sequence: just before there are two parts more, and two are many."""
+    return PART + PART // 2
+
+
 @njit(types.void(word, word, word), nogil=True)
 def add(source, target, count):
     """Add ``count`` float32 at one address to those at another."""
@@ -86,7 +91,7 @@ def step(head_dim: int) -> Any:
 
     ``argument`` is the address of ``ARGUMENTS`` int64: the number of threads, then the address and the length of
     each array: eps, float64 [1]; layers [n, 6]; products [5, 2] for Q K V, O, gate and up, down and the output
-    head; sizes; scratch [threads, 10], where what is shared has the same address in each row; sequences [n, 10];
+    head; sizes; scratch [threads, 12], where what is shared has the same address in each row; sequences [n, 10];
     tokens [rows, 5]; and all block tables one after another, int32. What is not named is int64.
     """
     attend_part = attention_cpu.partial(head_dim)
@@ -135,6 +140,7 @@ def step(head_dim: int) -> Any:
                     s[V] + layer * s[LAYER_BYTES],
                     scratch[PARTS] + row_of_part * head_bytes,
                     scratch[STATS] + row_of_part * 2 * FLOAT,
+                    scratch[ATTENDED],
                     tables[s[TABLE] : s[TABLE_END]],
                     s[COUNT], heads, kv_heads, s[LENGTH], s[BLOCK_SIZE], s[POOL_TOKENS],
                     head, part * s[LENGTH] // parts, (part + 1) * s[LENGTH] // parts,
@@ -146,9 +152,9 @@ def step(head_dim: int) -> Any:
         """Add the parts of each row and head, each weighted by exp(its largest score - the largest of all)."""
         n, heads = sizes[ROWS], sizes[HEADS]
         out = carray(pointer(scratch[NORMED]), (n, heads, head_dim))
-        weights = np.empty(part_count(sequences[:, LENGTH].max()), np.float32)
         for r in range(n):
             parts = part_count(sequences[rows[r, SEQUENCE], LENGTH])
+            weights = carray(pointer(scratch[WEIGHTS]), (parts,))
             sums = carray(pointer(scratch[PARTS]), (parts, n, heads, head_dim))
             stats = carray(pointer(scratch[STATS]), (parts, n, heads, 2))
             for head in range(heads):
@@ -239,7 +245,7 @@ def step(head_dim: int) -> Any:
         call4(products[4, PREPARE], mine[NORMED], mine[PREPARED], sizes[LOGIT_ROWS], hidden)
         call7(products[4, SPAN], sizes[HEAD], mine[PREPARED], mine[LOGITS], first, last, hidden, vocab)
 
-    @cfunc(types.void(word, word))
+    @cfunc(word(word, word))
     def run(me, argument):
         a = carray(int64_pointer(argument), (ARGUMENTS,))
         run_thread(
@@ -254,5 +260,6 @@ def step(head_dim: int) -> Any:
             carray(int64_pointer(a[TOKENS]), (a[TOKENS + 1], ROW_LENGTH)),
             carray(int32_pointer(a[TABLES]), (a[TABLES + 1],)),
         )
+        return DONE
 
     return run

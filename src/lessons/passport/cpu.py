@@ -21,9 +21,9 @@ SAMPLE_SECONDS = 4e-3  # of work inside the compiled code in each sample
 
 def bandwidths(sizes: dict[str, int], threads: list[int], progress: Progress) -> Peaks:
     """Yield bytes per second of read, copy and triad for each level and number of threads."""
-    from lessons.kernels.buffers import aligned
     from lessons.kernels.stream import TRAFFIC, moved_bytes, stream
     from lessons.kernels.stream.cpu import STEP
+    from lessons.kernels.tools.buffers import aligned
 
     plans = [(kind, level, False) for level in sizes for kind in ("read", "copy", "triad")]
     plans += [(kind, "dram", True) for kind in ("copy", "triad")]

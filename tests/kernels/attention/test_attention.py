@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lessons.kernels import attention
-from lessons.kernels.attention import reference
+from lessons.kernels.attention import cpu, reference
 
 
 def random(rng, *shape):
@@ -131,3 +131,17 @@ def test_no_memory_is_used_after_it_was_freed():
         pytest.skip(f"{library} of glibc is not here")
     env = os.environ | {"LD_PRELOAD": library, "MALLOC_CHECK_": "3", "MALLOC_PERTURB_": "165"}
     subprocess.run([sys.executable, "-c", USED_AFTER_FREE], env=env, check=True, timeout=120)
+
+
+@settings(max_examples=30, deadline=None)
+@given(m=st.integers(1, 16), group=st.integers(1, 5), length=st.integers(16, 400), offset=st.integers(0, 16))
+def test_a_part_stays_within_the_scratch_memory_that_it_asks_for(m, group, length, offset):
+    rng = np.random.default_rng(length)
+    q, k, v = random(rng, m, group, 64), random(rng, 1, length, 64), random(rng, 1, length, 64)
+    out, stats = np.empty_like(q), np.empty((m, group, 2), np.float32)
+    needed = cpu.scratch_floats(64, m * group, length)
+    scratch = np.full(offset + needed + 64, 7, np.float32)
+    at = [x.ctypes.data for x in (q, k, v, out, stats, scratch[offset:])]
+    cpu.partial(64)(*at, cpu.ONE_BLOCK, m, group, 1, length, length, length, 0, 0, length)
+    assert (scratch[:offset] == 7).all() and (scratch[offset + needed :] == 7).all()
+    np.testing.assert_allclose(out / stats[..., 1:], reference.decode(q, k, v, length), atol=2e-6, rtol=2e-5)

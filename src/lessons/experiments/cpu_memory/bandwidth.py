@@ -40,8 +40,8 @@ class BandwidthStaircase(Experiment):
         )
 
     def run(self, progress: Progress = SILENT) -> Outcome:
-        from lessons.kernels.buffers import aligned
         from lessons.kernels.stream import stream
+        from lessons.kernels.tools.buffers import aligned
 
         sizes = sizes_up_to(dram_bytes(limit=self.limit))
         array = aligned(sizes[-1] // 8)

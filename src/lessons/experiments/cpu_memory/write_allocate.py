@@ -25,8 +25,8 @@ class WriteAllocate(Experiment):
         return Outcome(Quantity(factors["copy"], "1"), factors)
 
     def run(self, progress: Progress = SILENT) -> Outcome:
-        from lessons.kernels.buffers import aligned
         from lessons.kernels.stream import TRAFFIC, stream
+        from lessons.kernels.tools.buffers import aligned
 
         found = {}
         arrays = [aligned(dram_bytes(6, self.limit) // 8 // 64 * 64, fill=1.0) for _ in range(3)]

@@ -44,8 +44,8 @@ class Fusion(Experiment):
         return memory_bytes(self.limit) // 4
 
     def run(self, progress: Progress = SILENT) -> Outcome:
-        from lessons.kernels.buffers import aligned
         from lessons.kernels.fused import fused, reference
+        from lessons.kernels.tools.buffers import aligned
 
         count = self._bytes() // 4
         x, out = aligned(count, "float32", 0.5), aligned(count, "float32")

@@ -165,7 +165,7 @@ def _points(count: int, device: str) -> tuple[Any, Any]:
         import torch
 
         return torch.full((count,), 0.5, device="cuda"), torch.empty(count, device="cuda")
-    from lessons.kernels.buffers import aligned
+    from lessons.kernels.tools.buffers import aligned
 
     return aligned(count, "float32", 0.5), aligned(count, "float32")
 

@@ -13,13 +13,14 @@ from functools import cache
 import numpy as np
 from numba import carray, types
 
-from lessons.kernels.addresses import pointer
 from lessons.kernels.attention import tiles
-from lessons.kernels.jit import njit
-from lessons.kernels.simd import CACHE_LINE
-from lessons.kernels.simd_exp import LOG2_E
+from lessons.kernels.tools.addresses import pointer
+from lessons.kernels.tools.exponential import LOG2_E
+from lessons.kernels.tools.jit import njit
+from lessons.kernels.tools.simd import CACHE_LINE
 
 STRETCH = 64  # tokens read at a time: their keys stay in the first-level cache for all query rows
+WIDEST = 16  # floats of the widest vector of any target
 ONE_BLOCK = np.zeros(1, np.int32)  # the block table of a contiguous cache
 
 
@@ -49,15 +50,23 @@ def keep(array):
     """Use an array once more. Numba frees it after its last use, and the use of its address is none."""
 
 
+@njit(types.int64(types.int64, types.int64, types.int64), nogil=True)
+def scratch_floats(dim, rows, tokens):
+    """Return the float32 that ``attend_part`` needs for so many query rows of a K/V head and tokens at most."""
+    weights = -(-tokens // WIDEST) * WIDEST
+    return rows * (2 * dim + weights) + CACHE_LINE // tiles.FLOAT
+
+
 @cache
 def partial(dim: int) -> Callable:
     """Return the compiled ``attend_part`` for heads of ``dim`` floats, a multiple of the vector.
 
-    ``attend_part(q, k, v, out, stats, table, m, heads, kv_heads, length, block_size, pool_tokens, head, begin, end)``
-    takes the addresses of float32 arrays q and out [m, heads, dim], stats [m, heads, 2], k and v
-    [kv_heads, pool_tokens, dim], and the table as int32 array. It does one K/V head, and the tokens from ``begin``
-    to before ``end``, so that threads may share the work. Each query row must see one of them or more. Written are
-    the sum of exp(score - largest) times value, and in stats the largest score and the sum of the exponentials.
+    ``attend_part(q, k, v, out, stats, scratch, table, m, heads, kv_heads, length, block_size, pool_tokens, head,
+    begin, end)`` takes the addresses of float32 arrays q and out [m, heads, dim], stats [m, heads, 2], k and v
+    [kv_heads, pool_tokens, dim], of ``scratch_floats(dim, m * heads / kv_heads, end - begin)`` more, and the table as
+    int32 array. It does one K/V head, and the tokens from ``begin`` to before ``end``, so that threads may share the
+    work. Each query row must see one of them or more. Written are the sum of exp(score - largest) times value, and in
+    stats the largest score and the sum of the exponentials. It allocates nothing, and so cannot fail.
 
     Source:
         Dao et al. 2023, Flash-Decoding: parts of the tokens, merged by their largest scores and sums.
@@ -97,9 +106,24 @@ def partial(dim: int) -> Callable:
         else:
             value5(p, stride, v, count, out, ahead, lines)
 
-    @njit(types.void(*[types.int64] * 5, types.int32[::1], *[types.int64] * 9), nogil=True)
+    @njit(types.void(*[types.int64] * 6, types.int32[::1], *[types.int64] * 9), nogil=True)
     def attend_part(
-        q, k, v, out, stats, table, m, heads, kv_heads, length, block_size, pool_tokens, head, begin, end
+        q,
+        k,
+        v,
+        out,
+        stats,
+        scratch,
+        table,
+        m,
+        heads,
+        kv_heads,
+        length,
+        block_size,
+        pool_tokens,
+        head,
+        begin,
+        end,
     ):
         # Row by row: the query heads of this K/V head, token after token. They are done tile by tile,
         # the first tiles larger by a row if need be. (Few divisions: each takes as long as a vector's exponential.)
@@ -109,8 +133,7 @@ def partial(dim: int) -> Callable:
         least, larger = rows // row_tiles, rows % row_tiles
         stride = -(-(end - begin) // lanes) * lanes
         # Queries, sums and weights, from a cache line's beginning: a vector across two lines costs two accesses.
-        scratch = np.empty(rows * (2 * dim + stride) + CACHE_LINE // tiles.FLOAT, np.float32)
-        q_at = (scratch.ctypes.data + CACHE_LINE - 1) & -CACHE_LINE
+        q_at = (scratch + CACHE_LINE - 1) & -CACHE_LINE
         o_at = q_at + rows * row_bytes
         p_at = o_at + rows * row_bytes
         p_bytes = stride * tiles.FLOAT
@@ -181,7 +204,6 @@ def partial(dim: int) -> Callable:
             for row in range(token * group, (token + 1) * group):
                 scale(o_at + row * row_bytes, place, 1.0)
                 place += row_bytes
-        keep(scratch)
 
     return attend_part
 
@@ -197,13 +219,15 @@ def kernel(dim: int) -> Callable:
     @njit(types.void(*[types.int64] * 4, types.int32[::1], *[types.int64] * 6), nogil=True)
     def attend(q, k, v, out, table, m, heads, kv_heads, length, block_size, pool_tokens):
         stats = np.empty((m * heads, 2), np.float32)
-        at = stats.ctypes.data
+        scratch = np.empty(scratch_floats(dim, m * (heads // kv_heads), length), np.float32)
         for head in range(kv_heads):
             attend_part(
-                q, k, v, out, at, table, m, heads, kv_heads, length, block_size, pool_tokens, head, 0, length
-            )
+                q, k, v, out, stats.ctypes.data, scratch.ctypes.data, table,
+                m, heads, kv_heads, length, block_size, pool_tokens, head, 0, length,
+            )  # fmt: skip
         for row in range(m * heads):
             place = out + row * dim * tiles.FLOAT
             scale(place, place, 1.0 / stats[row, 1])
+        keep(scratch)
 
     return attend

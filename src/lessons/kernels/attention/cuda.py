@@ -11,7 +11,7 @@ from typing import Any
 
 from numba import cuda, float32
 
-from lessons.kernels import device
+from lessons.kernels.tools import device
 
 TILE = 32  # tokens whose keys lie in shared memory at a time
 

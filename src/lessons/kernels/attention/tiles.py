@@ -15,8 +15,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from lessons.kernels import simd
-from lessons.kernels.simd_exp import exp2
+from lessons.kernels.tools import simd
+from lessons.kernels.tools.exponential import exp2
 
 TOKENS = 4  # keys scored together: four sums are added across their lanes for the price of one and a half
 FLOAT = 4  # bytes

@@ -9,8 +9,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from lessons.kernels import simd
-from lessons.kernels.jit import njit
+from lessons.kernels.tools import simd
+from lessons.kernels.tools.jit import njit
 
 UNROLL = 16
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from numba import cuda
 
-from lessons.kernels import device
+from lessons.kernels.tools import device
 
 
 @cuda.jit

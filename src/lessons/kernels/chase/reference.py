@@ -32,7 +32,7 @@ def ring(size: int, line: int = 64, seed: int = 0) -> np.ndarray:
     Raises:
         ValueError: when fewer than two lines fit.
     """
-    from lessons.kernels.buffers import aligned
+    from lessons.kernels.tools.buffers import aligned
 
     lines = size // line
     if lines < 2:

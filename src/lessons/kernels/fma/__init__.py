@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from lessons.kernels.fma.reference import FLOP_PER_ROUND, INT8
+
 __all__ = ["FLOP_PER_ROUND", "flop", "fma"]
 
-CHAINS = 12
-FLOP_PER_ROUND = 2 * CHAINS  # per vector lane
-INT8 = "int8"
 CPU_DTYPES = ("float32", "float64", INT8)
 CUDA_DTYPES = ("float32", "float64")
 
@@ -57,7 +56,7 @@ def flop(dtype: str, rounds: int, *, threads: int = 1, device: str = "cpu") -> f
         from lessons.kernels.packed import int8
 
         return FLOP_PER_ROUND * 4 * int8.choose(int8.ISAS).lanes * rounds * threads
-    from lessons.kernels import simd
+    from lessons.kernels.tools import simd
 
     lanes = simd.vector_bytes() // (4 if dtype == "float32" else 8)
     return FLOP_PER_ROUND * lanes * rounds * threads

@@ -11,11 +11,11 @@ from numba import prange, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from lessons.kernels import simd
-from lessons.kernels.fma import CHAINS, INT8
-from lessons.kernels.jit import njit
+from lessons.kernels.fma.reference import CHAINS, INT8
 from lessons.kernels.packed import int8
 from lessons.kernels.packed.dot import add_products
+from lessons.kernels.tools import simd
+from lessons.kernels.tools.jit import njit
 
 
 def _chains(dtype: str):

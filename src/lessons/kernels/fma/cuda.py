@@ -6,8 +6,8 @@ from typing import Any
 
 from numba import cuda, float32, float64
 
-from lessons.kernels import device
-from lessons.kernels.fma import CHAINS, FLOP_PER_ROUND
+from lessons.kernels.fma.reference import CHAINS, FLOP_PER_ROUND
+from lessons.kernels.tools import device
 
 # Two thousand threads fill a multiprocessor on every card since 2020, or leave it one round short.
 BLOCKS_PER_PROCESSOR = 8

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from lessons.kernels.fma import CHAINS
+CHAINS = 12
+FLOP_PER_ROUND = 2 * CHAINS  # per vector lane
+INT8 = "int8"
 
 
 def total(rounds: int, lanes: int, threads: int = 1) -> float:

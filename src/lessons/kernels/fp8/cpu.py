@@ -6,7 +6,7 @@ import numpy as np
 from numba import types
 
 from lessons.kernels.fp8.formats import Float8
-from lessons.kernels.jit import njit
+from lessons.kernels.tools.jit import njit
 
 FLOAT_MANTISSA, FLOAT_BIAS, FLOAT_INFINITY = 23, 127, 0x7F800000
 

@@ -7,7 +7,7 @@ from functools import cache
 
 from numba import float32, types
 
-from lessons.kernels.jit import njit
+from lessons.kernels.tools.jit import njit
 
 
 @cache

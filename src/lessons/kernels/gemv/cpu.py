@@ -11,10 +11,10 @@ from numba import get_num_threads, prange, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from lessons.kernels import simd
-from lessons.kernels.addresses import copy
-from lessons.kernels.jit import cfunc, njit
-from lessons.kernels.product import PARALLEL_BYTES, TILE, Product
+from lessons.kernels.tools import simd
+from lessons.kernels.tools.addresses import copy
+from lessons.kernels.tools.jit import cfunc, njit
+from lessons.kernels.tools.product import PARALLEL_BYTES, TILE, Product
 
 
 def tile_outputs(rows: int) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 from numba import cuda, float32
 
-from lessons.kernels import device
+from lessons.kernels.tools import device
 
 WARP = 32
 WARPS = 8  # outputs of one block

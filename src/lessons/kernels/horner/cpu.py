@@ -10,8 +10,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from lessons.kernels import simd
-from lessons.kernels.jit import njit
+from lessons.kernels.tools import simd
+from lessons.kernels.tools.jit import njit
 
 # One chain waits 4 to 5 cycles for each step; two units want 8 to 10 chains. Twelve fit in 16 registers, since
 # the points themselves may be read again from the first-level cache.

@@ -7,7 +7,7 @@ from typing import Any
 
 from numba import cuda, float32
 
-from lessons.kernels import device
+from lessons.kernels.tools import device
 
 THREADS = 256
 POINTS = 4  # per thread, THREADS apart, so that neighbouring threads read neighbouring words

@@ -7,7 +7,7 @@ and on the CPU only. ``Packed.to("cuda")`` brings the weights to a GPU; where th
 
 Compiled code that does many products in one call builds on these, all over int64 addresses:
 
-- ``cpu.product(format, rows, arithmetic)``: the ``Product`` of ``lessons.kernels.product``, as C functions.
+- ``cpu.product(format, rows, arithmetic)``: the ``Product`` of ``lessons.kernels.tools.product``, as C functions.
 - ``float32.tile(format, rows)`` and ``int8.tile(format, rows)``: ``tile(weights, prepared, y, blocks, leading)``
   for 16 outputs, inlined where it is called.
 - ``float32.prepare`` and ``int8.prepare(format)``: ``prepare(x, prepared, rows, inputs)``, and
@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from lessons.kernels.packed.layout import Packed, pack, side_by_side
-from lessons.kernels.product import TILE
+from lessons.kernels.tools.product import TILE
 
 __all__ = [
     "MAX_ROWS",

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from llvmlite import ir
 
-from lessons.kernels import simd
 from lessons.kernels.packed.formats import Format
 from lessons.kernels.packed.isa import AVX2, AVX512, PLAIN, Isa
+from lessons.kernels.tools import simd
 
 NIBBLE = 15
 

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numba import get_num_threads, prange, types
 
-from lessons.kernels.buffers import aligned
-from lessons.kernels.jit import cfunc, njit
 from lessons.kernels.packed import dequantize, float32, int8
 from lessons.kernels.packed.formats import BLOCK, find
 from lessons.kernels.packed.layout import Packed
-from lessons.kernels.product import PARALLEL_BYTES, TILE, Product
+from lessons.kernels.tools.buffers import aligned
+from lessons.kernels.tools.jit import cfunc, njit
+from lessons.kernels.tools.product import PARALLEL_BYTES, TILE, Product
 
 word = types.int64
 

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numba import cuda, float32, int32, uint32
 
-from lessons.kernels import device
 from lessons.kernels.packed.formats import BLOCK, Format, find
 from lessons.kernels.packed.layout import Packed
-from lessons.kernels.product import TILE
+from lessons.kernels.tools import device
+from lessons.kernels.tools.product import TILE
 
 WARP = 32
 MAX_WARPS = 8  # that share a tile

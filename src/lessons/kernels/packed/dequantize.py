@@ -8,11 +8,11 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from lessons.kernels import simd
-from lessons.kernels.jit import njit
 from lessons.kernels.packed import codes
 from lessons.kernels.packed.formats import BLOCK, Format, find
-from lessons.kernels.product import TILE
+from lessons.kernels.tools import simd
+from lessons.kernels.tools.jit import njit
+from lessons.kernels.tools.product import TILE
 
 HALF = BLOCK // 2
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from llvmlite import ir
 
-from lessons.kernels import simd
 from lessons.kernels.packed.isa import AVX2, AVX512_VNNI, AVX_VNNI, Isa
+from lessons.kernels.tools import simd
 
 # Both exist for AVX-512 and for the shorter AVX-VNNI; LLVM picks the encoding.
 VNNI = {AVX512_VNNI: "llvm.x86.avx512.vpdpbusd.512", AVX_VNNI: "llvm.x86.avx512.vpdpbusd.256"}

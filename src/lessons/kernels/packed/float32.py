@@ -14,12 +14,12 @@ from functools import cache
 from numba import types
 from numba.extending import intrinsic
 
-from lessons.kernels import simd
-from lessons.kernels.jit import njit
 from lessons.kernels.packed import codes, vectors
 from lessons.kernels.packed.formats import BLOCK, find
 from lessons.kernels.packed.isa import AVX2, AVX512, PLAIN, choose
-from lessons.kernels.product import TILE
+from lessons.kernels.tools import simd
+from lessons.kernels.tools.jit import njit
+from lessons.kernels.tools.product import TILE
 
 ISAS = (AVX512, AVX2, PLAIN)
 FLOAT = 4  # bytes

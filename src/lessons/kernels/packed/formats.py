@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lessons.kernels.product import TILE
+from lessons.kernels.tools.product import TILE
 
 BLOCK = 32  # weights of one row that share a scale
 

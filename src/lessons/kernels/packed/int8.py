@@ -22,13 +22,13 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from lessons.kernels import simd
-from lessons.kernels.jit import njit
 from lessons.kernels.packed import codes, vectors
 from lessons.kernels.packed.dot import add_products
 from lessons.kernels.packed.formats import BLOCK, find
 from lessons.kernels.packed.isa import AVX2, AVX512_VNNI, AVX_VNNI, PLAIN, choose
-from lessons.kernels.product import TILE
+from lessons.kernels.tools import simd
+from lessons.kernels.tools.jit import njit
+from lessons.kernels.tools.product import TILE
 
 ISAS = (AVX512_VNNI, AVX_VNNI, AVX2, PLAIN)
 MOST = 127

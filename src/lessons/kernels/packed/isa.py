@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lessons.kernels import simd
+from lessons.kernels.tools import simd
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from lessons.kernels.buffers import PAGE, aligned
 from lessons.kernels.packed.formats import BLOCK, Format, find
-from lessons.kernels.product import TILE
+from lessons.kernels.tools.buffers import PAGE, aligned
+from lessons.kernels.tools.product import TILE
 
 
 @dataclass(frozen=True, eq=False)

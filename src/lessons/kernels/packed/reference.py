@@ -6,7 +6,7 @@ import numpy as np
 
 from lessons.kernels.packed.formats import BLOCK, NF4_BOOK, find
 from lessons.kernels.packed.layout import Packed
-from lessons.kernels.product import TILE
+from lessons.kernels.tools.product import TILE
 
 INT8_NF4_BOOK = tuple(round(127 * value) for value in NF4_BOOK)  # the code book of the int8 arithmetic
 

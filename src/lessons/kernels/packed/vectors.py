@@ -10,9 +10,9 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from lessons.kernels import simd
 from lessons.kernels.packed.formats import Format
-from lessons.kernels.product import TILE
+from lessons.kernels.tools import simd
+from lessons.kernels.tools.product import TILE
 
 FLOAT = 4  # bytes
 # Bytes ahead of the loop that memory is asked for. Intel's own prefetchers do not look past the end of a page, and

@@ -7,8 +7,8 @@ import math
 import numpy as np
 from numba import carray, types
 
-from lessons.kernels.addresses import pointer
-from lessons.kernels.jit import njit
+from lessons.kernels.tools.addresses import pointer
+from lessons.kernels.tools.jit import njit
 
 word = types.int64
 

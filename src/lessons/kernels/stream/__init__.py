@@ -41,7 +41,7 @@ def stream(
             On the CPU the bytes must be a multiple of 512 times ``threads``.
         scalar: the factor s.
         nontemporal: CPU only: store past the caches; ``a`` must then start on a 64-byte boundary
-            (``lessons.kernels.buffers.aligned``).
+            (``lessons.kernels.tools.buffers.aligned``).
         threads: CPU only: threads to run on, as many as Numba has been given at most.
         repeats: passes made inside the compiled code; "read" then returns the sum of all passes.
 

@@ -10,8 +10,8 @@ from numba import prange, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from lessons.kernels import simd
-from lessons.kernels.jit import njit
+from lessons.kernels.tools import simd
+from lessons.kernels.tools.jit import njit
 
 UNROLL = 8
 STEP = UNROLL * 64  # bytes of each array in one turn of the loop, whatever the vector width

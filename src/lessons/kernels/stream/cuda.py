@@ -6,7 +6,7 @@ from typing import Any
 
 from numba import cuda
 
-from lessons.kernels import device
+from lessons.kernels.tools import device
 
 # Enough threads to keep a device's memory busy: 8 blocks of 256 on each multiprocessor.
 BLOCKS_PER_PROCESSOR = 8

@@ -1,4 +1,4 @@
-"""silu(gate) * up on addresses: the gate of Llama's feed-forward block, 16 numbers at a time."""
+"""silu(gate) * up on addresses: 16 numbers at a time, the lanes of one vector or of several."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from lessons.kernels import simd
-from lessons.kernels.simd_exp import exp
+from lessons.kernels.tools import simd
+from lessons.kernels.tools.exponential import exp
 
 LANES = 16
 

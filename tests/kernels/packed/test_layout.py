@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lessons.kernels.buffers import PAGE
 from lessons.kernels.packed import Packed, cpu, expand, pack, reference, side_by_side, unpack
 from lessons.kernels.packed.formats import FORMATS, NF4_BOOK
+from lessons.kernels.tools.buffers import PAGE
 
 BITS = {"Q4_1": 5, "Q4_0": 4.5, "NF4": 4.5, "Q8_0": 8.5}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from numba import carray, types
 from numba.extending import intrinsic
 
-from lessons.kernels.jit import njit
+from lessons.kernels.tools.jit import njit
 
 
 def _pointer_to(kind: types.Type):

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import numba
 import pytest
@@ -12,14 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from llvmlite import ir
 from numba import types
-from numba.core import caching
+from numba.core import caching, extending
 from numba.core.bytecode import FunctionIdentity
+from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
-from lessons.kernels import jit
+from lessons import kernels
+from lessons.kernels import tools
 from lessons.kernels.packed import cpu, int8
 from lessons.kernels.packed.formats import FORMATS
 from lessons.kernels.packed.isa import PLAIN
+from lessons.kernels.tools import cache, jit
+from lessons.kernels.tools.describe import Unknown, describe
 
 word = types.int64
 
@@ -101,7 +106,7 @@ def test_a_c_function_is_found_again(folder):
 def test_after_a_change_of_the_sources_it_is_compiled(folder, monkeypatch):
     adder(3)
     assert hits(adder(3)) == 1
-    monkeypatch.setattr(jit, "_sources", lambda: "another digest")
+    monkeypatch.setattr(cache, "_sources", lambda: "another digest")
     before = {path.name for path in folder.rglob("*.nbc")}
     changed = adder(3)
     assert hits(changed) == 0
@@ -114,7 +119,7 @@ def test_after_a_change_of_the_sources_it_is_compiled(folder, monkeypatch):
 def test_old_code_is_never_taken_for_new_while_it_is_being_replaced(folder, monkeypatch):
     """Numba writes the index first: a process that comes in between must not find the old code behind it."""
     adder(3)
-    monkeypatch.setattr(jit, "_sources", lambda: "another digest")
+    monkeypatch.setattr(cache, "_sources", lambda: "another digest")
     monkeypatch.setattr(caching.IndexDataCacheFile, "_save_data", lambda *args: None)
     adder(3)  # writes the new index, and no code
     between = adder(3)
@@ -147,9 +152,67 @@ def test_a_full_disk_is_not_in_the_way(folder, monkeypatch):
     assert adder(3)(1) == 7
 
 
+def other_arguments(self, one, more):
+    raise AssertionError("reached only with arguments that nobody passes")
+
+
+def elsewhere(patch, **names):
+    """Let ``numba.core.extending`` be a module without ``_Intrinsic``, and with other names. Numba keeps its own."""
+    module = ModuleType(extending.__name__)
+    vars(module).update(
+        {name: value for name, value in vars(extending).items() if name != "_Intrinsic"}, **names
+    )
+    patch.setitem(sys.modules, extending.__name__, module)
+
+
+PLANTED = {
+    "no index": lambda patch: patch.delattr(caching, "IndexDataCacheFile"),
+    "no names": lambda patch: patch.delattr(caching, "CompileResultCacheImpl"),
+    "another constructor": lambda patch: patch.setattr(caching.FunctionCache, "__init__", other_arguments),
+    "other arguments": lambda patch: patch.setattr(caching.CacheImpl, "get_filename_base", other_arguments),
+    "other loading": lambda patch: patch.setattr(caching.Cache, "load_overload", other_arguments),
+    "no saving": lambda patch: patch.delattr(caching.Cache, "_save_overload"),
+    "no intrinsics": elsewhere,
+    "other intrinsics": lambda patch: elsewhere(patch, _Intrinsic=type("_Intrinsic", (), {})),
+}
+
+
+@pytest.mark.parametrize("change", PLANTED)
+def test_where_numba_has_changed_kernels_are_compiled_with_one_warning(folder, monkeypatch, change):
+    monkeypatch.setattr(jit, "_cache_works", True)
+    # Imported anew, as in a process that starts with that Numba.
+    monkeypatch.delitem(sys.modules, cache.__name__)
+    monkeypatch.delattr(tools, "cache")
+    PLANTED[change](monkeypatch)
+
+    def c_function(x):
+        return x + 1
+
+    with pytest.warns(RuntimeWarning, match="not kept on disk.*Numba") as warned:
+        assert [adder(n)(1) for n in (3, 4)] == [7, 9]
+        assert jit.cfunc(word(word))(c_function).ctypes(1) == 2
+    assert len(warned) == 1
+
+
+def test_an_error_of_the_kernel_itself_is_no_change_of_numba(folder, monkeypatch):
+    monkeypatch.setattr(jit, "_cache_works", True)
+
+    def run(x):
+        return x.missing
+
+    with pytest.raises(TypingError):
+        jit.njit(word(word))(run)
+    assert hits(adder(3)) == 0 and hits(adder(3)) == 1
+
+
 def test_what_cannot_be_named_is_refused():
-    with pytest.raises(TypeError, match=r"made for <object.*teach describe\(\)"):
-        jit.describe(object())
+    thing = object()
+
+    def run(x):
+        return thing
+
+    with pytest.raises(Unknown, match=r"made for <object.*teach describe\(\)"):
+        jit.njit(word(word))(run)
 
 
 values = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text())
@@ -158,12 +221,34 @@ things = st.recursive(values, lambda inside: st.lists(inside, max_size=3).map(tu
 
 @given(things, things)
 def test_descriptions_tell_different_things_apart(a, b):
-    assert (jit.describe(a) == jit.describe(b)) == (repr(a) == repr(b))
+    assert (describe(a) == describe(b)) == (repr(a) == repr(b))
+
+
+def test_two_functions_of_one_name_have_descriptions_of_their_own():
+    def build(branch, constant=1):
+        if branch:
+
+            def inner(x):
+                return x + 1
+
+        else:
+
+            def inner(x):
+                return x + 2
+
+        return inner
+
+    one, other = build(True), build(False)
+    assert one.__qualname__ == other.__qualname__
+    assert describe(one) != describe(other)
+    assert describe(one) == describe(build(True))
+    up, down = lambda x: x + 1, lambda x: x - 1  # in one line, too
+    assert describe(up) != describe(down)
 
 
 def test_every_specialisation_of_a_packed_kernel_has_a_description_of_its_own():
     described = [
-        jit.describe(int8.tile(format, rows, isa))
+        describe(int8.tile(format, rows, isa))
         for format in FORMATS
         for rows in range(1, 17)
         for isa in (None, PLAIN.name)
@@ -173,10 +258,10 @@ def test_every_specialisation_of_a_packed_kernel_has_a_description_of_its_own():
 
 
 REPORT = """
-from lessons.kernels import jit
+from lessons.kernels.tools.describe import describe
 from lessons.kernels.packed import cpu
 kernel = cpu.span("NF4", 2, "int8")
-print(sum(kernel.stats.cache_hits.values()), jit.describe(kernel))
+print(sum(kernel.stats.cache_hits.values()), describe(kernel))
 """
 
 
@@ -192,17 +277,18 @@ def test_a_later_process_loads_it_whatever_its_hash_seed(tmp_path):
     first, described = report("1")
     again, the_same = report("2")
     assert (first, again) == (0, 1)
-    assert described == the_same == jit.describe(cpu.span("NF4", 2, "int8"))
+    assert described == the_same == describe(cpu.span("NF4", 2, "int8"))
 
 
 def test_the_digest_covers_every_file_of_the_kernels(tmp_path, monkeypatch):
+    assert Path(kernels.__file__).parent == cache.FOLDER
     (tmp_path / "deep").mkdir()
     (tmp_path / "one.py").write_text("1")
     (tmp_path / "deep" / "two.py").write_text("2")
-    monkeypatch.setattr(jit, "FOLDER", tmp_path)
+    monkeypatch.setattr(cache, "FOLDER", tmp_path)
     digests = []
     for path in (None, Path("one.py"), Path("deep/two.py")):
         if path:
             (tmp_path / path).write_text("changed")
-        digests.append(jit._sources.__wrapped__())
+        digests.append(cache._sources.__wrapped__())
     assert len(set(digests)) == 3

@@ -6,7 +6,7 @@ import math
 
 from llvmlite import ir
 
-from lessons.kernels import simd
+from lessons.kernels.tools import simd
 
 # 2^x = 2^n 2^r with n the whole number nearest x, and a polynomial for |r| <= 1/2, by falling powers. It is 1 at 0;
 # its other coefficients make the largest relative error least, 2e-9, and 1.6e-8 once they are rounded to float32.

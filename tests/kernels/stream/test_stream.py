@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lessons.kernels.buffers import PAGE, aligned
 from lessons.kernels.stream import TRAFFIC, moved_bytes, stream
 from lessons.kernels.stream.reference import stream as reference
+from lessons.kernels.tools.buffers import PAGE, aligned
 
 BLOCK = 64  # doubles in one turn of the loop
 

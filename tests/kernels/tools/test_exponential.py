@@ -3,8 +3,8 @@ import pytest
 from numba import types
 from numba.extending import intrinsic
 
-from lessons.kernels import simd, simd_exp
-from lessons.kernels.jit import njit
+from lessons.kernels.tools import exponential, simd
+from lessons.kernels.tools.jit import njit
 
 LANES = 16
 
@@ -33,7 +33,7 @@ def values(function, x):
     return out
 
 
-@pytest.mark.parametrize("function, exact", [(simd_exp.exp2, np.exp2), (simd_exp.exp, np.exp)])
+@pytest.mark.parametrize("function, exact", [(exponential.exp2, np.exp2), (exponential.exp, np.exp)])
 def test_the_error_is_below_two_units_in_the_last_place(function, exact):
     x = np.concatenate([-np.logspace(-9, 1.93, 40_000), -np.linspace(0, 86, 40_000)]).astype("float32")
     want = exact(x.astype("float64"))
@@ -41,7 +41,7 @@ def test_the_error_is_below_two_units_in_the_last_place(function, exact):
     assert (np.abs(values(function, x) - want) / unit).max() < 2
 
 
-@pytest.mark.parametrize("function", [simd_exp.exp2, simd_exp.exp])
+@pytest.mark.parametrize("function", [exponential.exp2, exponential.exp])
 def test_what_is_far_below_becomes_zero_and_a_nan_stays_one(function):
     x = np.full(LANES, -1.0, "float32")
     # Not only the processor's own NaN: one whose low bits are set must not turn into a number either.

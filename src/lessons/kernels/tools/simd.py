@@ -51,6 +51,14 @@ def is_amd() -> bool:
     return cpu_target.target_context.codegen().magic_tuple()[1].startswith(("znver", "bdver", "btver"))
 
 
+def is_x86() -> bool:
+    """Tell whether Numba compiles for a processor of the x86 family, whose instructions LLVM knows by name."""
+    from numba.core.registry import cpu_target
+
+    triple = cpu_target.target_context.codegen().magic_tuple()[0]
+    return triple.partition("-")[0] in {"x86_64", "amd64", "i386", "i486", "i586", "i686"}
+
+
 def is_arm() -> bool:
     """Tell whether this is a 64-bit Arm processor, whose Neon has 32 registers and multiply-adds always."""
     import platform

@@ -1,4 +1,4 @@
-"""Numba's ``njit`` and ``cfunc`` with a signature, and a cache on disk that knows specialised kernels.
+"""A cache of compiled kernels on disk that knows specialised ones.
 
 A kernel here is made for one format, one number of rows, one width of vectors: what it is made for stands in the
 closure of its source function, as numbers, intrinsics and other kernels. Numba's own cache names each of the last
@@ -9,11 +9,12 @@ was made from.
 
 The files lie where Numba would put them: in ``NUMBA_CACHE_DIR``, else beside the source. Where no folder can be
 written, or a file is damaged, the kernel is compiled.
+
+All that this module takes from ``numba.core`` is private there. ``jit`` is prepared for its change.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import glob
 import hashlib
 import pickle
@@ -21,81 +22,35 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from types import FunctionType
 from typing import Any
 
 import numba
-from llvmlite import ir
-from numba.core import types
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile
 from numba.core.ccallback import CFunc
-from numba.core.dispatcher import Dispatcher
-from numba.core.extending import _Intrinsic as Intrinsic
 from numba.core.registry import cpu_target
 
-FOLDER = Path(__file__).parent
+from lessons.kernels.tools.describe import describe
+
+FOLDER = Path(__file__).parent.parent  # of all kernels
 
 
-def njit(signature: Any, **options: Any) -> Callable[[Callable], Any]:
-    """Compile a function for one signature, or load what an earlier process compiled.
-
-    Args:
-        signature: as for ``numba.njit``.
-        options: as for ``numba.njit``; constants only, since the file's name says nothing of them.
-
-    Raises:
-        TypeError: when the function's closure holds what ``describe`` does not know.
-    """
-
-    def decorate(function: Callable) -> Any:
-        _name(function)
-        dispatcher = numba.njit(**options)(function)
-        _use_cache(dispatcher, function)
-        dispatcher.compile(signature)
-        dispatcher.disable_compile()
-        return dispatcher
-
-    return decorate
+def njit(function: Callable, signature: Any, options: dict[str, Any]) -> Any:
+    """Return the function compiled for one signature; see ``jit.njit``."""
+    _name(function)
+    dispatcher = numba.njit(**options)(function)
+    _use_cache(dispatcher, function)
+    dispatcher.compile(signature)
+    dispatcher.disable_compile()
+    return dispatcher
 
 
-def cfunc(signature: Any) -> Callable[[Callable], CFunc]:
-    """Compile a C function, or load it; as ``numba.cfunc``. Raises as ``njit`` does."""
-
-    def decorate(function: Callable) -> CFunc:
-        _name(function)
-        made = CFunc(function, (signature.args, signature.return_type), locals={}, options={})
-        _use_cache(made, function)
-        made.compile()
-        return made
-
-    return decorate
-
-
-def describe(thing: Any) -> str:
-    """Return words that are the same in every process, and differ where compiled code would.
-
-    Raises:
-        TypeError: for a kind of thing that no kernel is made for yet.
-    """
-    if thing is None or isinstance(thing, bool | int | float | str):
-        return repr(thing)
-    if isinstance(thing, types.Type | ir.Type):
-        return f"type {thing}"
-    if isinstance(thing, tuple | list):
-        return f"({', '.join(map(describe, thing))})"
-    if isinstance(thing, frozenset):
-        return f"{{{', '.join(sorted(map(describe, thing)))}}}"
-    if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
-        values = (describe(getattr(thing, field.name)) for field in dataclasses.fields(thing))
-        return f"{type(thing).__qualname__}({', '.join(values)})"
-    if isinstance(thing, Dispatcher):
-        return describe(thing.py_func)
-    if isinstance(thing, Intrinsic):
-        return describe(thing._defn)
-    if isinstance(thing, FunctionType):
-        cells = [cell.cell_contents for cell in thing.__closure__ or ()]
-        return f"{thing.__module__}.{thing.__qualname__}{describe(thing.__defaults__)}{describe(cells)}"
-    raise TypeError(f"a kernel is made for {thing!r}, a {type(thing).__name__}; teach describe() to name it")
+def cfunc(function: Callable, signature: Any, options: dict[str, Any]) -> CFunc:
+    """Return the C function; see ``jit.cfunc``."""
+    _name(function)
+    made = CFunc(function, (signature.args, signature.return_type), locals={}, options=options)
+    _use_cache(made, function)
+    made.compile()
+    return made
 
 
 def _name(function: Callable) -> None:

@@ -2,11 +2,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lessons.kernels import simd
-from lessons.kernels.fma import CHAINS, flop, fma
+from lessons.kernels.fma import flop, fma
 from lessons.kernels.fma.cpu import BYTES_FACTOR, BYTES_START
-from lessons.kernels.fma.reference import total, total_of_bytes
+from lessons.kernels.fma.reference import CHAINS, total, total_of_bytes
 from lessons.kernels.packed import int8
+from lessons.kernels.tools import simd
 
 
 def lanes(dtype):

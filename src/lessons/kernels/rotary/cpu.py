@@ -1,4 +1,4 @@
-"""The rotation of queries and keys by their position, on addresses: the pairs of one tile of outputs at a time."""
+"""The rotation on addresses: the pairs of one tile of outputs at a time."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from lessons.kernels import simd
-from lessons.kernels.product import TILE
+from lessons.kernels.tools import simd
+from lessons.kernels.tools.product import TILE
 
 
 @intrinsic

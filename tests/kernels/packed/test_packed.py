@@ -6,9 +6,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lessons.kernels.buffers import aligned
 from lessons.kernels.packed import cpu, expand, float32, int8, linear, lookup, pack, reference
 from lessons.kernels.packed.formats import FORMATS
+from lessons.kernels.tools.buffers import aligned
 
 ARITHMETICS = {"float32": float32, "int8": int8}
 ROUNDING = 2.0**-24  # of a float32 result, relative
