@@ -12,8 +12,8 @@ from lessons.llm import prompts
 from lessons.llm.cache import KVCache
 from lessons.llm.drafters import Allowance, Drafter, PromptLookup
 from lessons.llm.load import LLM
-from lessons.llm.sampling import SamplingParams
-from lessons.llm.speculative import DRAFT_LENGTH, Chance, decode
+from lessons.llm.sampling import Chance, SamplingParams
+from lessons.llm.speculative import DRAFT_LENGTH, decode
 from lessons.measure.stats import median
 
 TOKENS = 96

@@ -19,8 +19,8 @@ def llama(llm: LLM, **config_options):
     """
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    c, model = llm.config, llm.model
-    vocab, hidden = model.embedding.shape
+    c, ours = llm.config, llm.model.weights
+    vocab, hidden = ours.embedding.shape
     config = LlamaConfig(
         vocab_size=vocab,
         hidden_size=hidden,
@@ -31,7 +31,7 @@ def llama(llm: LLM, **config_options):
         head_dim=c.head_dim,
         rms_norm_eps=c.norm_eps,
         rope_theta=c.rope_base,
-        max_position_embeddings=c.context_length,
+        max_position_embeddings=c.context,
         tie_word_embeddings=True,
         **config_options,
     )
@@ -39,9 +39,9 @@ def llama(llm: LLM, **config_options):
     def halves(rows: torch.Tensor) -> torch.Tensor:
         return rows.unflatten(0, (-1, c.head_dim // 2, 2)).transpose(1, 2).flatten(0, 2)
 
-    weights = {"model.embed_tokens.weight": model.embedding, "lm_head.weight": model.embedding}
-    weights["model.norm.weight"] = model.output_norm
-    for i, layer in enumerate(model.layers):
+    weights = {"model.embed_tokens.weight": ours.embedding, "lm_head.weight": ours.embedding}
+    weights["model.norm.weight"] = ours.output_norm
+    for i, layer in enumerate(ours.layers):
         at = f"model.layers.{i}"
         q, k, v = layer.qkv.split([c.heads * c.head_dim, c.kv_heads * c.head_dim, c.kv_heads * c.head_dim])
         gate, up = layer.gate_up.chunk(2)

@@ -58,7 +58,7 @@ def test_a_pass_needs_the_weights_and_the_cache_of_the_real_model():
     # A prompt asks for the logits of its last token alone.
     prompt = work("prefill", 512)
     assert prompt.flop == pytest.approx(
-        512 * 2 * (weights - 49152 * 576) + 2 * 49152 * 576 + 256 * 512 * 30 * 4 * 9 * 64
+        512 * 2 * (weights - 49152 * 576) + 2 * 49152 * 576 + 512 * 513 // 2 * 30 * 4 * 9 * 64
     )
     assert prompt.intensity > 100 > 1 > one.intensity
     assert gemm(1, 576, 576, 4).intensity == pytest.approx(one.intensity, rel=0.05)

@@ -146,7 +146,7 @@ def test_a_small_run_finds_more_noise_worse():
 def test_the_bytes_of_a_pass_are_those_of_the_matrices(variant):
     from lessons.llm.load import load
 
-    model = load(**VARIANTS[variant]).model
+    model = load(**VARIANTS[variant]).model.weights
     matrices = [model.embedding]
     for layer in model.layers:
         matrices += [layer.qkv, layer.o, layer.gate_up, layer.down]

@@ -78,6 +78,74 @@ def test_a_planted_import_is_found(tmp_path):
     assert upward("results", imports(planted)) == ["lessons.kernels.tools.simd", "lessons.cli"]
 
 
+def graph(root):
+    """Return for each module under ``root`` the modules that it imports, anywhere in it and for whatever reason.
+
+    Importing a package counts as importing its ``__init__``, and importing a module from it as importing that module.
+    """
+    paths = {
+        path: ".".join(path.relative_to(root.parent).with_suffix("").parts) for path in root.rglob("*.py")
+    }
+    names = {name.removesuffix(".__init__") for name in paths.values()}
+    arrows: dict[str, set[str]] = {name: set() for name in names}
+    for path, name in paths.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                inside = [f"{node.module}.{alias.name}" for alias in node.names]
+                found = [full if full in names else node.module for full in inside]
+            else:
+                continue
+            arrows[name.removesuffix(".__init__")].update(names & set(found))
+    return arrows
+
+
+def circles(arrows):
+    """Return each set of modules that all lead to one another, and each module that leads to itself."""
+
+    def reached(name):
+        seen, ahead = set(), list(arrows[name])
+        while ahead:
+            here = ahead.pop()
+            if here not in seen:
+                seen.add(here)
+                ahead += arrows[here]
+        return seen
+
+    after = {name: reached(name) for name in arrows}
+    return {
+        frozenset(other for other in after[name] if name in after[other])
+        for name in arrows
+        if name in after[name]
+    }
+
+
+def test_no_imports_go_in_a_circle():
+    """Late imports and those for type checkers count: whoever reads one module of a circle has to read all."""
+    assert circles(graph(PACKAGE)) == set()
+
+
+def test_planted_circles_are_found(tmp_path):
+    planted = {
+        "one.py": "from planted.two import a\n",
+        "two.py": "def late():\n    import planted.three\n",
+        "three.py": "if TYPE_CHECKING:\n    from planted import one\n",
+        "below.py": "from planted.one import b\n",
+        "room/__init__.py": "from planted.room.inner import c\nfrom planted.room import other\n",
+        "room/inner.py": "from planted.room import WORD\n",
+        "room/other.py": "import planted.below\n",
+        "__init__.py": "",
+    }
+    for name, text in planted.items():
+        (tmp_path / "planted" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "planted" / name).write_text(text)
+    assert circles(graph(tmp_path / "planted")) == {
+        frozenset({"planted.one", "planted.two", "planted.three"}),
+        frozenset({"planted.room", "planted.room.inner"}),
+    }
+
+
 CHAPTERS = {path.parent.name for path in (PACKAGE / "experiments").glob("*/__init__.py")}
 SHARED_BY_CHAPTERS = {"__init__.py", "base.py", "looks.py"}
 

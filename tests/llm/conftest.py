@@ -1,8 +1,15 @@
-"""The real model, loaded once for all tests of this folder."""
+"""The real model, loaded once for all tests of this folder, and tiny ones that are written for a test."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from lessons.llm.gguf import GGUF
 from lessons.llm.load import LLM, find_model, load
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture(scope="session")
@@ -13,3 +20,17 @@ def model_path():
 @pytest.fixture(scope="session")
 def llm() -> LLM:
     return load()
+
+
+@pytest.fixture(scope="session")
+def open_bytes(tmp_path_factory) -> Callable[[bytes], GGUF]:
+    folder, opened = tmp_path_factory.mktemp("gguf"), 0
+
+    def open_(raw: bytes) -> GGUF:
+        nonlocal opened
+        opened += 1  # a name of its own: a file that is mapped cannot be written again on every system
+        path = folder / f"{opened}.gguf"
+        path.write_bytes(raw)
+        return GGUF.open(path)
+
+    return open_

@@ -2,6 +2,8 @@
 
 import struct
 
+import numpy as np
+
 ALIGNMENT = 32
 
 
@@ -67,3 +69,62 @@ def small() -> bytes:
         "w.q8_0": ([32, 1, 1, 2], 8, bytes(range(68))),
     }
     return write(metadata, tensors)
+
+
+TINY = {
+    "block_count": 2,
+    "context_length": 40,
+    "embedding_length": 64,
+    "feed_forward_length": 160,
+    "attention.head_count": 6,
+    "attention.head_count_kv": 2,
+    "rope.dimension_count": 16,
+}
+
+
+def llama_metadata(vocab: int = 176, **changes) -> dict:
+    """Return the metadata of a tiny Llama; in the changes' names ``__`` stands for a dot, and None removes a key."""
+    sizes = TINY | {name.replace("__", "."): x for name, x in changes.items()}
+    return {
+        "general.architecture": (8, "llama"),
+        "llama.attention.layer_norm_rms_epsilon": (6, 1e-5),
+        "tokenizer.ggml.tokens": (9, (8, [f"t{i}" for i in range(vocab)])),
+        **{f"llama.{name}": (4, x) for name, x in sizes.items() if x is not None},
+    }
+
+
+def llama_shapes() -> dict[str, tuple[int, ...]]:
+    """Return the shape of each tensor of the tiny Llama, written out and not computed from its metadata."""
+    layer = {
+        "attn_norm": (64,),
+        "attn_q": (96, 64),
+        "attn_k": (32, 64),
+        "attn_v": (32, 64),
+        "attn_output": (64, 96),
+        "ffn_norm": (64,),
+        "ffn_gate": (160, 64),
+        "ffn_up": (160, 64),
+        "ffn_down": (64, 160),
+    }
+    layers = {f"blk.{i}.{name}.weight": shape for i in range(2) for name, shape in layer.items()}
+    return {"token_embd.weight": (176, 64), "output_norm.weight": (64,), **layers}
+
+
+def llama(metadata: dict | None = None, shapes: dict | None = None, types: dict | None = None) -> bytes:
+    """Make the file of a tiny Llama with seeded weights.
+
+    Args:
+        metadata, shapes: in place of ``llama_metadata()`` and ``llama_shapes()``.
+        types: tensor name -> "Q8_0" or "Q4_0"; the key "*" stands for all other matrices. Norms, and matrices that
+            are not named, are F32.
+    """
+    from lessons.llm.quant import quantize
+
+    random, types, tensors = np.random.default_rng(0), types or {}, {}
+    for name, shape in (shapes or llama_shapes()).items():
+        weights = random.normal(size=shape).astype(np.float32) * (0.1 if len(shape) > 1 else 1)
+        type = types.get(name, types.get("*") if len(shape) > 1 else None)
+        data = weights if type is None else quantize(weights, type)
+        kind = {None: 0, "Q4_0": 2, "Q8_0": 8}[type]
+        tensors[name] = (list(reversed(shape)), kind, data.tobytes())
+    return write(metadata or llama_metadata(), tensors)

@@ -15,13 +15,14 @@ from lessons.llm.gguf import GGUF
 from lessons.llm.load import find_model, load
 from lessons.llm.model import Llama
 from lessons.llm.paged import PagedCache
+from lessons.llm.weights import read_weights
 
 TOLERANCE = 1e-3
 
 
 @pytest.fixture(scope="module")
 def plain():
-    return Llama(GGUF.open(find_model()), compiled=False)
+    return Llama(read_weights(GGUF.open(find_model())), compiled=False)
 
 
 def caches(kind, config, count):

@@ -16,7 +16,7 @@ def test_the_real_shape(model_path):
         head_dim=64,
         ffn=1536,
         vocab=49_152,
-        context_length=8192,
+        context=8192,
         rope_base=100_000.0,
         norm_eps=pytest.approx(1e-5),
     )

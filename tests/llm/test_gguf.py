@@ -7,23 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import gguf_writer
 import numpy as np
 import pytest
 
 from lessons.llm.gguf import GGUF, GGUFError
-
-sys.path.insert(0, str(Path(__file__).parent))
-import gguf_writer
-
-
-@pytest.fixture
-def open_bytes(tmp_path):
-    def opened(raw: bytes) -> GGUF:
-        path = tmp_path / "x.gguf"
-        path.write_bytes(raw)
-        return GGUF.open(path)
-
-    return opened
 
 
 def test_reads_every_metadata_type(open_bytes):

@@ -22,10 +22,10 @@ def test_says_how_to_get_a_missing_model(monkeypatch):
 
 def test_a_copy_through_a_format_has_its_error(llm):
     copy = load.load(through="Q4_0")
-    ours, theirs = llm.model.layers[3].down, copy.model.layers[3].down
+    ours, theirs = llm.model.weights.layers[3].down, copy.model.weights.layers[3].down
     noise = ((theirs - ours) ** 2).mean() / (ours**2).mean()
     assert 1e-4 < noise < 2e-2
-    assert torch.equal(copy.model.layers[3].attn_norm, llm.model.layers[3].attn_norm)
+    assert torch.equal(copy.model.weights.layers[3].attn_norm, llm.model.weights.layers[3].attn_norm)
 
 
 def test_refuses_unknown_choices():

@@ -5,13 +5,13 @@ import torch
 from scipy.stats import chisquare
 
 from lessons.errors import LessonError
-from lessons.llm.sampling import SamplingParams, probabilities, sample
+from lessons.llm.sampling import Chance, SamplingParams, probabilities, sample
 
 LOGITS = torch.tensor([1.0, 3.0, 2.0, 0.0, -1.0])
 
 
 def test_greedy_takes_the_likeliest():
-    assert sample(LOGITS, SamplingParams(), torch.Generator()) == 1
+    assert sample(LOGITS, SamplingParams(), Chance()) == 1
     assert probabilities(LOGITS, SamplingParams()).tolist() == [0, 1, 0, 0, 0]
 
 
@@ -44,9 +44,9 @@ def test_rows_are_independent():
 
 def test_draws_follow_the_distribution():
     params = SamplingParams(temperature=1.3)
-    generator = torch.Generator().manual_seed(7)
+    chance = Chance.seeded(7)
     n = 20_000
-    counts = torch.bincount(torch.tensor([sample(LOGITS, params, generator) for _ in range(n)]), minlength=5)
+    counts = torch.bincount(torch.tensor([sample(LOGITS, params, chance) for _ in range(n)]), minlength=5)
     assert (
         chisquare(counts.numpy(), n * probabilities(LOGITS, params).double().numpy(), sum_check=False).pvalue
         > 1e-3
@@ -54,6 +54,17 @@ def test_draws_follow_the_distribution():
     # The test has teeth: against the distribution at another temperature the same draws fail.
     other = n * probabilities(LOGITS, SamplingParams(temperature=1.2)).double().numpy()
     assert chisquare(counts.numpy(), other, sum_check=False).pvalue < 1e-6
+
+
+def test_a_seed_fixes_the_draws_and_no_seed_does_not():
+    def draws(seed):
+        chance = Chance.seeded(seed)
+        return [chance.draw(torch.ones(1000)) for _ in range(8)] + [chance.happens(0.5) for _ in range(8)]
+
+    assert draws(3) == draws(3) != draws(4)
+    assert draws(None) != draws(None)
+    with pytest.raises(LessonError, match=r"seed is 1000.*; take a whole number"):
+        draws(10**30)
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from scipy.stats import chi2
 from lessons.llm import drafters, prompts, speculative
 from lessons.llm.drafters import Allowance, Draft, ModelDrafter, PromptLookup, common_prefix, last_match
 from lessons.llm.load import load
-from lessons.llm.sampling import SamplingParams, probabilities
-from lessons.llm.speculative import Chance, decode, verify
+from lessons.llm.sampling import Chance, SamplingParams, probabilities
+from lessons.llm.speculative import decode, verify
 
 GREEDY, SAMPLED = SamplingParams(), SamplingParams(temperature=1.0)
 

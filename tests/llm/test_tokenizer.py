@@ -104,3 +104,18 @@ def test_refuses_another_tokenizer():
         BPETokenizer({"tokenizer.ggml.model": "llama"})
     with pytest.raises(LessonError, match=r"tokenizer\.ggml\.tokens"):
         BPETokenizer({"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": "smollm"})
+
+
+@pytest.mark.parametrize("changed", [{"eos_token_id": 49152}, {"eos_token_id": -1}, {"merges": ["no such"]}])
+def test_refuses_one_that_contradicts_itself(changed):
+    metadata = GGUF.open(find_model()).metadata
+    metadata |= {f"tokenizer.ggml.{key}": value for key, value in changed.items()}
+    with pytest.raises(LessonError, match="fetch it again"):
+        BPETokenizer(metadata)
+
+
+def test_a_file_without_an_end_of_text_has_one_stop_token():
+    metadata = GGUF.open(find_model()).metadata
+    tokens = metadata["tokenizer.ggml.tokens"]
+    metadata["tokenizer.ggml.tokens"] = ["<|other|>" if t == "<|endoftext|>" else t for t in tokens]
+    assert BPETokenizer(metadata).stop_ids == {2}

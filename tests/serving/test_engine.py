@@ -99,13 +99,13 @@ def test_an_answer_ends_at_a_stop_token(llm):
 
 
 def test_what_cannot_be_run_is_refused(llm):
-    engine = Engine(llm, 1 + llm.config.context_length // 16)
+    engine = Engine(llm, 1 + llm.config.context // 16)
     with pytest.raises(LessonError, match="no prompt_ids"):
         list(run([Request(0, 0.0, 3, 1)], Scheduler(policies.Continuous(1), engine.blocks), engine))
     with pytest.raises(LessonError, match="other blocks"):
         run([], Scheduler(policies.Continuous(1)), engine)
     scheduler = Scheduler(policies.Continuous(1), engine.blocks)
-    context = llm.config.context_length
+    context = llm.config.context
     with pytest.raises(LessonError, match=f"longest that fits has {context}"):
         scheduler.add(Request(0, 0.0, context, 1))
 

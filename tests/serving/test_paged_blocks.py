@@ -135,7 +135,7 @@ def test_blocks_that_were_swapped_out_lie_in_the_computers_memory(monkeypatch):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA device")
 def test_blocks_are_swapped_out_of_a_gpu_and_back():
     pool = BlockPool(CONFIG, 8, BLOCK, device="cuda")
-    blocks = PagedBlocks(pool, CONFIG.context_length, share=False)
+    blocks = PagedBlocks(pool, CONFIG.context, share=False)
     request = Request(0, 0.0, 2 * BLOCK, 1, tuple(range(2 * BLOCK)))
     assert blocks.admit(request, 0)
     cache = blocks.caches[0]

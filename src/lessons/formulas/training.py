@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from lessons.formulas.checks import not_negative, positive, whole
+from lessons.formulas.llama import multiplied
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,24 @@ class TrainingShape:
         return self.batch * self.sequence
 
     @property
+    def kv_heads(self) -> int:
+        """As many as there are query heads."""
+        return self.heads
+
+    @property
+    def head_dim(self) -> int:
+        """Channels of a head."""
+        return self.hidden // self.heads
+
+    @property
+    def context(self) -> int:
+        """Tokens of a sequence."""
+        return self.sequence
+
+    @property
     def multiplied(self) -> int:
         """Weights that a token is multiplied with: all matrices but the embedding, which is looked up."""
-        return self.layers * (4 * self.hidden**2 + 3 * self.hidden * self.ffn) + self.vocab * self.hidden
+        return sum(multiplied(self))
 
 
 class States(NamedTuple):

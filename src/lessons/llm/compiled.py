@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from threading import Lock
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,17 +17,15 @@ from lessons.kernels.tools.buffers import aligned
 from lessons.kernels.tools.product import TILE
 from lessons.llm import step
 from lessons.llm.cache import KVCache, Layout
-from lessons.llm.linear import address, fast_for_many, max_rows, product, row
-
-if TYPE_CHECKING:
-    from lessons.llm.model import Llama
+from lessons.llm.linear import address, fast_for_many, kind, max_rows, product, row
+from lessons.llm.weights import LlamaWeights
 
 
 class CompiledPass:
     """``Llama.forward_batch`` on the CPU as one program, see ``step``: for a few rows, or for many, a few at a time.
 
     Args:
-        model: whose weights are used, where they lie.
+        weights: the model's, used where they lie.
 
     Attributes:
         max_rows: the most tokens in a pass.
@@ -35,18 +33,18 @@ class CompiledPass:
             16 rows costs less than what whole numbers save: a library has products of floats only.
     """
 
-    def __init__(self, model: Llama) -> None:
-        c, first = model.config, model.layers[0]
-        self.config = c
-        self._weights = (first.qkv, first.o, first.gate_up, first.down, model.embedding)
-        self.max_rows = min(max_rows(w) for w in self._weights)
-        self.takes_many = all(fast_for_many(w) for w in self._weights)
+    def __init__(self, weights: LlamaWeights) -> None:
+        c, first = weights.config, weights.layers[0]
+        self.config, self._weights = c, weights  # kept, for compiled code knows only their addresses
+        self._matrices = (first.qkv, first.o, first.gate_up, first.down, weights.embedding)
+        self.max_rows = min(max_rows(w) for w in self._matrices)
+        self.takes_many = all(fast_for_many(w) for w in self._matrices)
         self._run = step.step(c.head_dim)
         self._eps = np.array([c.norm_eps])
         self._layers = np.array(
             [
                 [address(w) for w in (x.attn_norm, x.qkv, x.o, x.ffn_norm, x.gate_up, x.down)]
-                for x in model.layers
+                for x in weights.layers
             ]
         )
         self._sizes = np.zeros(step.SIZES_LENGTH, np.int64)
@@ -56,10 +54,10 @@ class CompiledPass:
             (step.KV_HEADS, c.kv_heads),
             (step.FFN, c.ffn),
             (step.VOCAB, c.vocab),
-            (step.OUTPUT_NORM, address(model.output_norm)),
-            (step.HEAD, address(model.embedding)),
-            (step.TURNS, address(model.turns)),
-            (step.EMBED, row(model.embedding).address),
+            (step.OUTPUT_NORM, address(weights.output_norm)),
+            (step.HEAD, address(weights.embedding)),
+            (step.TURNS, address(weights.turns)),
+            (step.EMBED, row(weights.embedding).address),
         ):
             self._sizes[at] = size
         self._products = lru_cache(self._find_products)
@@ -67,12 +65,12 @@ class CompiledPass:
         self._lock = Lock()
 
     @staticmethod
-    def takes(model: Llama) -> bool:
-        """Tell whether a model is on the CPU and its widths are whole tiles."""
-        c = model.config
-        return model.device.type == "cpu" and not any(
-            width % TILE for width in (c.hidden, c.ffn, c.head_dim, c.vocab)
-        )
+    def takes(weights: LlamaWeights) -> bool:
+        """Tell whether a model is on the CPU, its widths are whole tiles, and its layers are stored alike."""
+        c = weights.config
+        kinds = {(kind(x.qkv), kind(x.o), kind(x.gate_up), kind(x.down)) for x in weights.layers}
+        whole = not any(width % TILE for width in (c.hidden, c.ffn, c.head_dim, c.vocab))
+        return weights.device.type == "cpu" and whole and len(kinds) == 1
 
     def __call__(
         self, tokens: Sequence[int], caches: Sequence[KVCache], counts: Sequence[int], wanted: Sequence[int]
@@ -129,14 +127,14 @@ class CompiledPass:
 
     def _find_products(self, rows: int, wanted: int) -> np.ndarray:
         """Return the addresses of the C functions for so many rows; they are compiled at first use."""
-        chosen = [product(w, count) for w, count in zip(self._weights, (rows, rows, rows, rows, wanted))]
+        chosen = [product(w, count) for w, count in zip(self._matrices, (rows, rows, rows, rows, wanted))]
         return np.array([[p.prepare.address, p.span.address] for p in chosen])
 
     def prepared_bytes(self) -> int:
         """Return the room for the input of any product, in the form that its kernel wants."""
         c = self.config
         inputs = (c.hidden, c.heads * c.head_dim, c.hidden, c.ffn, c.hidden)
-        return max(product(w, self.max_rows).prepared_bytes(k) for w, k in zip(self._weights, inputs))
+        return max(product(w, self.max_rows).prepared_bytes(k) for w, k in zip(self._matrices, inputs))
 
 
 class Scratch:
@@ -151,7 +149,7 @@ class Scratch:
         c, n = owner.config, owner.max_rows
         attention, qkv = c.heads * c.head_dim, (c.heads + 2 * c.kv_heads) * c.head_dim
         self.flags = team.new_flags(threads)
-        parts = step.part_count(c.context_length)
+        parts = step.part_count(c.context)
         attended = scratch_floats(c.head_dim, n * c.heads // c.kv_heads, step.longest_part())
         shared = {
             step.X: aligned((n, c.hidden), "f4"),

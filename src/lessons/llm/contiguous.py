@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from lessons.errors import LessonError
 from lessons.kernels.attention import decode
 from lessons.kernels.attention.cpu import ONE_BLOCK
 from lessons.llm import attention
@@ -22,6 +23,9 @@ class ContiguousCache(KVCache):
         capacity: the longest sequence in tokens; the model's context where None.
         dtype: of the stored keys and values.
         device: where they lie.
+
+    Raises:
+        LessonError: when the capacity is not from 1 to the model's context.
     """
 
     def __init__(
@@ -33,7 +37,12 @@ class ContiguousCache(KVCache):
         device: str | torch.device = "cpu",
     ) -> None:
         self.length = 0
-        self.capacity = config.context_length if capacity is None else capacity
+        self.capacity = config.context if capacity is None else capacity
+        if not 1 <= self.capacity <= config.context:
+            raise LessonError(
+                f"a cache for {self.capacity} tokens does not suit the model, whose context is "
+                f"{config.context}; ask for 1 to {config.context} tokens"
+            )
         shape = (config.layers, config.kv_heads, self.capacity, config.head_dim)
         # empty, not zeros: pages that no token reaches are then never touched, and cost no memory on the CPU.
         self.k = torch.empty(shape, dtype=dtype, device=device)

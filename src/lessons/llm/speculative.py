@@ -16,38 +16,13 @@ import torch
 
 from lessons.llm.cache import KVCache
 from lessons.llm.drafters import Draft, Drafter
-from lessons.llm.sampling import SamplingParams, probabilities
+from lessons.llm.sampling import Chance, SamplingParams, probabilities
 
 if TYPE_CHECKING:
     from lessons.llm.load import LLM
     from lessons.llm.model import Llama
 
 DRAFT_LENGTH = 7  # with the token before them, 8 rows: the most that kernels.gemv runs in one reading
-
-
-class Chance:
-    """The only source of randomness: two questions, so that a test can enumerate every answer.
-
-    Args:
-        generator: on the device of the probabilities; None for torch's global one.
-    """
-
-    def __init__(self, generator: torch.Generator | None = None) -> None:
-        self.generator = generator
-
-    def happens(self, probability: float) -> bool:
-        """Return True with this probability; 1 or more always happens."""
-        if probability >= 1:
-            return True
-        device = self.generator.device if self.generator else None
-        # float64, since a float32 uniform is a multiple of 2^-24 and a tail token's probability may be less.
-        return bool(
-            torch.rand((), dtype=torch.float64, generator=self.generator, device=device) < probability
-        )
-
-    def draw(self, probs: torch.Tensor) -> int:
-        """Return an index drawn from ``probs`` [vocab]."""
-        return int(torch.multinomial(probs, 1, generator=self.generator))
 
 
 def match(guesses: Sequence[int], logits: torch.Tensor) -> tuple[int, int]:
@@ -230,7 +205,7 @@ def generate(
 
     params = SamplingParams(temperature, top_k, top_p)
     prompt_ids = encode_prompt(llm, prompt, max_tokens)
-    chance = Chance(torch.Generator(llm.model.device).manual_seed(seed))
+    chance = Chance.seeded(seed, llm.model.device)
     cache = llm.new_cache(len(prompt_ids) + max_tokens)
     token_ids: list[int] = []
     steps: list[Step] = []

@@ -28,7 +28,7 @@ class BPETokenizer:
         vocab_size: number of tokens.
 
     Raises:
-        LessonError: when the file holds another kind of tokenizer, or none.
+        LessonError: when the file holds another kind of tokenizer, or none, or one that contradicts itself.
 
     Source:
         Sennrich et al. 2016, arXiv:1508.07909; Radford et al. 2019 (bytes in place of characters);
@@ -47,15 +47,25 @@ class BPETokenizer:
         except KeyError as error:
             raise LessonError(f"the file has no {error}; fetch it again with `lessons get-model`") from error
 
+        if type(self.eos_id) is not int or not 0 <= self.eos_id < len(tokens):
+            raise LessonError(
+                f"the file's tokenizer.ggml.eos_token_id is {self.eos_id!r}, and it has the tokens 0 to "
+                f"{len(tokens) - 1}; fetch it again with `lessons get-model`"
+            )
         vocabulary = {token: i for i, token in enumerate(tokens)}
-        model = models.BPE(vocabulary, merges)
+        try:
+            model = models.BPE(vocabulary, merges)
+        except Exception as error:  # the library raises nothing more special
+            raise LessonError(
+                f"the file's merges do not suit its tokens ({error}); fetch it again with `lessons get-model`"
+            ) from error
         # Two that share the model: one takes all text as text, the other knows the control tokens.
         self._plain, self._tokenizer = _around(model), _around(model)
         control = [token for token, kind in zip(tokens, types) if kind == CONTROL]
         self._tokenizer.add_special_tokens([AddedToken(token, special=True) for token in control])
 
         self.vocab_size = len(tokens)
-        self.stop_ids = frozenset({self.eos_id, vocabulary["<|endoftext|>"]})
+        self.stop_ids = frozenset({self.eos_id, vocabulary.get("<|endoftext|>", self.eos_id)})
 
     def encode(self, text: str, *, parse_special: bool = True) -> list[int]:
         """Return the token ids of ``text``.

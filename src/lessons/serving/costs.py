@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from lessons.datasheets import Accelerator, Model
 from lessons.errors import LessonError
 from lessons.formulas.kv_cache import bytes_per_token
+from lessons.formulas.llama import Shape, causal_pairs, pair_flop
 from lessons.serving.scheduler import Batch
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from lessons.llm.config import ModelConfig
     from lessons.passport import Passport
 
 
@@ -44,7 +44,7 @@ def work(batch: Batch) -> Work:
         before = request.computed
         tokens += n
         context += before + n
-        pairs += n * before + n * (n + 1) // 2
+        pairs += causal_pairs(n, before)
     return Work(tokens, len(batch.rows), context, pairs, batch.swapped)
 
 
@@ -119,7 +119,7 @@ class Roofline:
             weight_bytes=itemsize * model.parameters,
             kv_bytes=bytes_per_token(model.layers, model.kv_heads, model.head_dim, itemsize),
             flop_per_token=2 * model.parameters,
-            flop_per_pair=4 * model.layers * model.heads * model.head_dim,
+            flop_per_pair=pair_flop(model),
             bandwidth=of_bandwidth * accelerator.bandwidth,
             peak=of_peak * accelerator.bf16,
             overhead=overhead,
@@ -130,7 +130,7 @@ class Roofline:
     def from_passport(
         cls,
         passport: Passport,
-        config: ModelConfig,
+        shape: Shape,
         parameters: float,
         weight_bytes: float,
         *,
@@ -142,7 +142,7 @@ class Roofline:
 
         Args:
             passport: of this computer.
-            config: the model's shape; its cache is float32.
+            shape: the model's; its cache is float32.
             parameters: numbers in the matrices, the output head included.
             weight_bytes: bytes they take.
             dtype: of the arithmetic: "float32", or "int8" for packed weights with quantised activations.
@@ -151,9 +151,9 @@ class Roofline:
         """
         return cls(
             weight_bytes=weight_bytes,
-            kv_bytes=bytes_per_token(config.layers, config.kv_heads, config.head_dim, 4),
+            kv_bytes=bytes_per_token(shape.layers, shape.kv_heads, shape.head_dim, 4),
             flop_per_token=2 * parameters,
-            flop_per_pair=4 * config.layers * config.heads * config.head_dim,
+            flop_per_pair=pair_flop(shape),
             bandwidth=passport.bandwidth("read", "dram", threads=threads).value,
             peak=passport.flops(dtype, threads=threads).value,
             overhead=overhead,

@@ -125,7 +125,7 @@ class Engine:
         dtype = torch.float32 if model.device.type == "cpu" else model.dtype
         pool = BlockPool(model.config, num_blocks, block_size, dtype=dtype, device=model.device)
         self.model, self.stop_ids = model, set(llm.tokenizer.stop_ids) if stop else set()
-        self.blocks = PagedBlocks(pool, model.config.context_length, share=share_prefixes)
+        self.blocks = PagedBlocks(pool, model.config.context, share=share_prefixes)
         self.steps: list[Step] = []
         self._began = perf_counter()
 

@@ -79,7 +79,7 @@ def transformers_model(file: GGUF, config: ModelConfig) -> transformers.LlamaFor
             num_attention_heads=config.heads,
             num_key_value_heads=config.kv_heads,
             head_dim=config.head_dim,
-            max_position_embeddings=config.context_length,
+            max_position_embeddings=config.context,
             rms_norm_eps=config.norm_eps,
             rope_parameters={"rope_type": "default", "rope_theta": config.rope_base},
             tie_word_embeddings=True,

@@ -85,20 +85,18 @@ def test_a_failed_step_ends_its_requests_and_no_others(llm, prompts):
 def test_a_request_that_cannot_be_taken_in_ends_alone(llm, prompts, monkeypatch, fault):
     with Service(llm, slots=2, blocks=40) as service:
         (expected,) = service.collect(service.submit(prompts[0], 5))
-        seed = 3
-        if fault == "arrange":
-            seed = 2**80  # more than torch's generator takes
-        else:
-            scheduler = service.worker.scheduler
-            add = scheduler.add
+        owner = service.worker.engine if fault == "arrange" else service.worker.scheduler
+        inner = getattr(owner, fault)
 
-            def sometimes(request):
-                if request.prompt_ids == prompts[2]:
-                    raise MemoryError("no room")
-                add(request)
+        def sometimes(first, *rest):
+            if fault == "add" and first.prompt_ids == prompts[2]:
+                raise MemoryError("no room")
+            inner(first, *rest)
+            if fault == "arrange" and rest[0] is DRAWN:  # what was arranged has to be forgotten again
+                raise MemoryError("no room")
 
-            monkeypatch.setattr(scheduler, "add", sometimes)
-        jobs = [service.submit(prompts[0], 5), service.submit(prompts[2], 5, DRAWN, seed)]
+        monkeypatch.setattr(owner, fault, sometimes)
+        jobs = [service.submit(prompts[0], 5), service.submit(prompts[2], 5, DRAWN, 3)]
         first, failed = service.collect(*jobs)
         (last,) = service.collect(service.submit(prompts[0], 5))
         assert failed.startswith("the request could not be taken in: ") and first == last == expected

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lessons.datasheets import model
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress, Unavailable
 from lessons.experiments.batching.service import SEED, VOCAB, cost, engine, measure
+from lessons.formulas.llama import layer_matrices
 from lessons.formulas.roofline import gemm, time_bound
 from lessons.measure import median_interval, time
 from lessons.measure.conditions import one_thread
@@ -107,9 +108,7 @@ class RateOnDevice(Experiment):
 
     def shapes(self) -> list[tuple[int, int]]:
         """Return outputs and inputs of a layer's four products."""
-        m = model("llama-3-8b")
-        q, kv = m.heads * m.head_dim, m.kv_heads * m.head_dim
-        return [(q + 2 * kv, m.hidden), (m.hidden, q), (2 * m.ffn, m.hidden), (m.hidden, m.ffn)]
+        return list(layer_matrices(model("llama-3-8b")).values())
 
     def predict(self, passport: Passport) -> Outcome:
         peak = passport.matmul("bfloat16", device="cuda").value

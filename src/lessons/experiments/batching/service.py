@@ -8,8 +8,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from lessons.datasheets import model
+from lessons.formulas.llama import multiplied
 from lessons.kernels import packed
-from lessons.llm.footprint import matrix_weights, step_bytes
+from lessons.llm.footprint import step_bytes
 from lessons.serving.costs import Roofline, StepCost
 from lessons.serving.loop import Executor, serve
 from lessons.serving.metrics import Metrics
@@ -48,12 +49,9 @@ def engine() -> Any:
 
 def cost(passport: Passport) -> Roofline:
     """Return the bound on a step of this service: packed weights, one core's bandwidth and its peak of int8."""
-    from types import SimpleNamespace
-
-    m = model("smollm2-135m")
-    shape: Any = SimpleNamespace(layers=m.layers, heads=m.heads, kv_heads=m.kv_heads, head_dim=m.head_dim)
+    shape = model("smollm2-135m")
     return Roofline.from_passport(
-        passport, shape, sum(matrix_weights()), step_bytes("packed, int8"), dtype="int8"
+        passport, shape, sum(multiplied(shape)), step_bytes("packed, int8"), dtype="int8"
     )
 
 

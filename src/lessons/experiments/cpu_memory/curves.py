@@ -8,6 +8,7 @@ from lessons.units import KiB, Quantity
 
 
 def caches(passport: Passport) -> list[int]:
+    """Return the bytes of each cache, smallest first."""
     return [c["bytes"] for c in passport.machine["caches"]]
 
 
@@ -28,10 +29,12 @@ def dram_bytes(share: int = 1, limit: int = 1 << 40) -> int:
 
 
 def curve(sizes: list[int], quantities: list[Quantity], name: str) -> dict:
+    """Return a measured curve as data: the sizes, and ``spread`` of what was found at each."""
     return {"sizes": sizes, **spread(quantities, name)}
 
 
 def spread(quantities: list[Quantity], name: str) -> dict:
+    """Return quantities as data: their values under ``name``, and the ends of their intervals."""
     return {
         name: [q.value for q in quantities],
         f"{name}_low": [q.low for q in quantities],
@@ -40,6 +43,7 @@ def spread(quantities: list[Quantity], name: str) -> dict:
 
 
 def draw_curve(ax, prediction: Outcome, result: Outcome, name: str) -> None:
+    """Draw a predicted and a measured curve against the working set, with a line where each cache ends."""
     from lessons import figures
     from lessons.figures.style import FOREGROUND
 

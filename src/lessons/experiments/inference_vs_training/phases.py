@@ -7,8 +7,8 @@ from typing import Any
 
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
 from lessons.experiments.looks import ceiling, roofs
-from lessons.formulas import kv_cache, training
-from lessons.formulas.roofline import Work, attention, time_bound
+from lessons.formulas import llama, training
+from lessons.formulas.roofline import Work, time_bound
 from lessons.llm.engines import engine
 from lessons.measure import in_turns, median_ratio
 from lessons.measure.conditions import one_thread
@@ -16,7 +16,6 @@ from lessons.measure.stats import median
 from lessons.passport import Passport
 from lessons.units import Quantity, format_value, percent
 
-FLOAT = 4  # bytes
 CONTEXT = 64  # tokens before each decoded one
 
 
@@ -38,18 +37,11 @@ def work(phase: str, tokens: int) -> Work:
         tokens: in the pass.
     """
     s = _shape()
-    head = s.vocab * s.hidden  # also the embedding: it is multiplied once a wanted row
-    body = s.layers * s.hidden * (2 * (s.heads + s.kv_heads) * s.head_dim + 3 * s.ffn)
-    per_token = kv_cache.bytes_per_token(s.layers, s.kv_heads, s.head_dim, FLOAT)
-    heads = (s.heads, s.kv_heads, s.head_dim)
+    weights = llama.weight_bytes(s)
     if phase == "prefill":
-        wanted, cached = 1, tokens
-        pairs = attention(tokens, tokens, *heads).flop / 2  # causal: half of all pairs
-    else:
-        wanted, cached = tokens, tokens * (CONTEXT + 1)
-        pairs = tokens * attention(1, CONTEXT + 1, *heads).flop
-    flop = training.forward_flop(body, tokens) + training.forward_flop(head, wanted) + s.layers * pairs
-    return Work(flop, (body + head) * FLOAT + cached * per_token)
+        return llama.step(s, tokens, 1, weights=weights, cached=tokens, pairs=llama.causal_pairs(tokens))
+    seen = tokens * (CONTEXT + 1)  # each token sees its own sequence, and itself
+    return llama.step(s, tokens, weights=weights, cached=seen, pairs=seen)
 
 
 def one_pass(phase: str, tokens: int) -> Callable[[], object]:

@@ -23,13 +23,13 @@ class BytesPerToken(Experiment):
     def predict(self, passport: Passport) -> Outcome:
         c = config()
         value = kv_cache.bytes_per_token(c.layers, c.kv_heads, c.head_dim, FLOAT)
-        return Outcome(Quantity(value, "B"), {"context": c.context_length, "group": c.heads // c.kv_heads})
+        return Outcome(Quantity(value, "B"), {"context": c.context, "group": c.heads // c.kv_heads})
 
     def run(self, progress: Progress = SILENT) -> Outcome:
         llm = engine()
         # The rows of each fused matrix that are not queries make keys and values: one float a row and token.
         c = llm.config
-        walked = sum(layer.qkv.shape[0] - c.heads * c.head_dim for layer in llm.model.layers) * FLOAT
+        walked = sum(layer.qkv.shape[0] - c.heads * c.head_dim for layer in llm.model.weights.layers) * FLOAT
         stored = llm.new_cache(64)
         counted = sum(t.untyped_storage().nbytes() for t in (stored.k, stored.v)) / stored.capacity
         return Outcome(Quantity(counted, "B"), {"walked": walked})

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
 from lessons.formulas import kv_cache
-from lessons.llm.engines import config, engine
-from lessons.llm.footprint import step_bytes
+from lessons.formulas.roofline import time_bound
+from lessons.llm.engines import engine
+from lessons.llm.footprint import step_bytes, step_work
 from lessons.measure import time
 from lessons.measure.conditions import one_thread
 from lessons.passport import Passport
@@ -25,12 +26,9 @@ class Generation(Experiment):
     lengths = (32, 64, 128, 256)
 
     def predict(self, passport: Passport) -> Outcome:
-        c = config()
-        body = c.layers * c.hidden * (2 * (c.heads + c.kv_heads) * c.head_dim + 3 * c.ffn)
-        head = c.vocab * c.hidden
-        reading = step_bytes("packed, int8") / passport.bandwidth("read", "dram").value
-        rate = passport.flops("int8").value
-        seconds = [max(reading, 2 * (body * n + head) / rate) for n in self.lengths]
+        rate, peak = passport.bandwidth("read", "dram").value, passport.flops("int8").value
+        reading = step_bytes("packed, int8") / rate
+        seconds = [time_bound(step_work("packed, int8", n, wanted=1), peak, rate) for n in self.lengths]
         return Outcome(
             Quantity(seconds[-1] / reading, "1"),
             {"lengths": self.lengths, "cached": [reading] * len(seconds), "uncached": seconds},

@@ -121,9 +121,10 @@ def products(texts: int, length: int) -> list[Product]:
     from lessons.llm.gguf import GGUF
     from lessons.llm.linear import linear
     from lessons.llm.load import LLM, find_model
-    from lessons.llm.model import Layer, Llama
+    from lessons.llm.model import Llama
     from lessons.llm.perplexity import windows
     from lessons.llm.tokenizer import BPETokenizer
+    from lessons.llm.weights import Layer, read_weights
 
     class Watched(Llama):
         """The same network, which keeps what goes into each down projection."""
@@ -135,7 +136,7 @@ def products(texts: int, length: int) -> list[Product]:
             return linear(inside, layer.down)
 
     file = GGUF.open(find_model())
-    model = Watched(file, compiled=False)
+    model = Watched(read_weights(file), compiled=False)
     llm = LLM(model.config, BPETokenizer(file.metadata), model)
     halves = []
     for skip in (0, texts):
@@ -145,7 +146,7 @@ def products(texts: int, length: int) -> list[Product]:
             model.forward(text, llm.new_cache(length), last_only=True)
             runs.append(seen)
         halves.append([np.concatenate(layer) for layer in zip(*runs)])
-    return [Product(layer.down.numpy(), *pair) for layer, *pair in zip(model.layers, *halves)]
+    return [Product(layer.down.numpy(), *pair) for layer, *pair in zip(model.weights.layers, *halves)]
 
 
 class Outliers(Experiment):

@@ -43,6 +43,7 @@ class Perplexity(Experiment):
         from lessons.llm.load import LLM, find_model, load
         from lessons.llm.model import Llama
         from lessons.llm.perplexity import score, windows
+        from lessons.llm.weights import read_weights
 
         progress("the file's own weights")
         llm = load()
@@ -57,8 +58,8 @@ class Perplexity(Experiment):
             progress(name)
             if name == PACKED:
                 return score(load("packed", activations="int8"), texts, chunk=16).added(base).to_json()
-            model = Llama(file, through=partial(_rounded, FORMATS[name], block=self.block))
-            return score(LLM(config, tokenizer, model), texts).added(base).to_json()
+            weights = read_weights(file, through=partial(_rounded, FORMATS[name], block=self.block))
+            return score(LLM(config, tokenizer, Llama(weights)), texts).added(base).to_json()
 
         # Two at a time, each on a core of its own: they wait for nothing, and a model takes half a gigabyte.
         names = (*self.formats, PACKED)

@@ -8,6 +8,7 @@ from time import perf_counter
 from typing import Any
 
 from lessons.datasheets import Model
+from lessons.formulas.llama import layer_matrices
 from lessons.formulas.roofline import Work, attention, gemm
 
 FLOAT = 4  # bytes: the step runs in float32
@@ -24,15 +25,15 @@ def works(shape: Model, rows: int, context: int) -> dict[str, Work]:
 
     The exponential of the activation counts as one FLOP, and the softmax is left out, as is usual.
     """
-    q, kv = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
+    m = layer_matrices(shape)
     return {
         "norm": Work(4 * rows * shape.hidden, 2 * rows * shape.hidden * FLOAT),
-        "q, k, v": gemm(rows, q + 2 * kv, shape.hidden, FLOAT),
+        "q, k, v": gemm(rows, *m["qkv"], FLOAT),
         "attention": attention(rows, context, shape.heads, shape.kv_heads, shape.head_dim, FLOAT),
-        "output": gemm(rows, shape.hidden, q, FLOAT),
-        "gate, up": gemm(rows, 2 * shape.ffn, shape.hidden, FLOAT),
+        "output": gemm(rows, *m["o"], FLOAT),
+        "gate, up": gemm(rows, *m["gate_up"], FLOAT),
         "activation": Work(5 * rows * shape.ffn, 3 * rows * shape.ffn * FLOAT),
-        "down": gemm(rows, shape.hidden, shape.ffn, FLOAT),
+        "down": gemm(rows, *m["down"], FLOAT),
         "head": gemm(1, shape.vocab, shape.hidden, FLOAT),
     }
 
@@ -51,15 +52,12 @@ def weights(shape: Model) -> dict[str, Any]:
     """
     import torch
 
-    q, kv = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
-    full = lambda n, k: torch.full((n, k), 1e-2)  # noqa: E731
-    return {
-        "q, k, v": [full(q + 2 * kv, shape.hidden) for _ in range(shape.layers)],
-        "output": [full(shape.hidden, q) for _ in range(shape.layers)],
-        "gate, up": [full(2 * shape.ffn, shape.hidden) for _ in range(shape.layers)],
-        "down": [full(shape.hidden, shape.ffn) for _ in range(shape.layers)],
-        "head": full(shape.vocab, shape.hidden),
+    names = ("q, k, v", "output", "gate, up", "down")
+    layers = {
+        name: [torch.full(size, 1e-2) for _ in range(shape.layers)]
+        for name, size in zip(names, layer_matrices(shape).values())
     }
+    return layers | {"head": torch.full((shape.vocab, shape.hidden), 1e-2)}
 
 
 def step(shape: Model, matrices: dict[str, Any], rows: int, context: int, times: int = 3) -> dict[str, float]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from lessons.formulas.roofline import Work, time_bound
+from lessons.formulas.roofline import time_bound
 from lessons.llm.engines import engine
-from lessons.llm.footprint import matrix_weights, step_bytes
+from lessons.llm.footprint import step_work
 from lessons.passport import Passport
 
 if TYPE_CHECKING:
@@ -42,8 +42,7 @@ def predicted_curve(passport: Passport, name: str) -> list[float]:
     else:
         peak = passport.matmul(name, device="cuda" if name == DEVICE else "cpu")
     rate = passport.bandwidth("read", device="cuda" if name == DEVICE else "cpu").value
-    weights, read = sum(matrix_weights()), step_bytes(name)
-    seconds = [time_bound(Work(2 * k * weights, read), peak.value, rate) for k in ROWS[name]]
+    seconds = [time_bound(step_work(name, k), peak.value, rate) for k in ROWS[name]]
     return [s / seconds[0] for s in seconds]
 
 

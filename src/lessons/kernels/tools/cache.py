@@ -31,7 +31,8 @@ from numba.core.registry import cpu_target
 
 from lessons.kernels.tools.describe import describe
 
-FOLDER = Path(__file__).parent.parent  # of all kernels
+_HERE = Path(__file__).parent
+FOLDER = _HERE.parent  # of all kernels
 
 
 def njit(function: Callable, signature: Any, options: dict[str, Any]) -> Any:

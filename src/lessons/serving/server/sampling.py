@@ -6,7 +6,7 @@ from collections.abc import Container
 
 import torch
 
-from lessons.llm.sampling import SamplingParams, sample
+from lessons.llm.sampling import Chance, SamplingParams, sample
 from lessons.serving.engine import Engine
 from lessons.serving.scheduler import Batch
 
@@ -16,7 +16,7 @@ class SamplingEngine(Engine):
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        self._drawn: dict[int, tuple[SamplingParams, torch.Generator]] = {}
+        self._drawn: dict[int, tuple[SamplingParams, Chance]] = {}
         self._endless: set[int] = set()
 
     def arrange(self, id: int, params: SamplingParams, seed: int | None, ignore_eos: bool) -> None:
@@ -29,12 +29,7 @@ class SamplingEngine(Engine):
             ignore_eos: write on after a stop token.
         """
         if not params.greedy:
-            generator = torch.Generator(self.model.device)
-            if seed is None:
-                generator.seed()
-            else:
-                generator.manual_seed(seed)
-            self._drawn[id] = params, generator
+            self._drawn[id] = params, Chance.seeded(seed, self.model.device)
         if ignore_eos:
             self._endless.add(id)
 
