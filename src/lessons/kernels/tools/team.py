@@ -153,9 +153,8 @@ def cores() -> int:
     return cpus if quota is None else min(cpus, quota)
 
 
-_quota = cache(
-    cpu_quota
-)  # files, which take too long to read before each token; a quota stays for a container's life
+# It stands in files, which take too long to read before each token; a quota stays for a container's life.
+_quota = cache(cpu_quota)
 
 
 @cache
