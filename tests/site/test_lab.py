@@ -55,5 +55,5 @@ def test_a_chapter_shows_what_its_page_shows(lab, chromium):
     page.locator("details summary").first.click()
     assert page.locator("details p", has_text="Sixteen float32 elements").is_visible()
     page.get_by_role("link", name="page fault").first.click()
-    page.wait_for_selector("text=Glossary", timeout=30_000)
+    page.locator(".jp-RenderedMarkdown h1", has_text="Glossary").wait_for(timeout=60_000)
     page.close()
