@@ -41,7 +41,7 @@ def test_uv_installs_where_pip_is_missing(without_pip, tmp_path):
         )
         wheel.writestr("tiny-1.0.dist-info/RECORD", "")
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    done = run(without_pip, INSTALL, "tiny==1.0", PATH=path, UV_NO_INDEX="1", UV_FIND_LINKS=str(tmp_path))
+    done = run(without_pip, INSTALL, "tiny==1.0", PATH=path, UV_OFFLINE="1", UV_FIND_LINKS=str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert run(without_pip, "import tiny").returncode == 0
 
