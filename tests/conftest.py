@@ -1,7 +1,9 @@
 """What holds for every test: reproducible properties, and two processes that share the processor politely."""
 
 import os
+import zipfile
 
+import pytest
 from hypothesis import settings
 
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -11,3 +13,19 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 # Patient with the first call, which may compile.
 settings.register_profile("book", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("book")
+
+
+@pytest.fixture(scope="session")
+def wheels(tmp_path_factory):
+    """A folder with the wheel of a package called ``tiny``: installers are real, and the network is not needed."""
+    folder = tmp_path_factory.mktemp("wheels")
+    about = {
+        "METADATA": "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n",
+        "WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        "RECORD": "",
+    }
+    with zipfile.ZipFile(folder / "tiny-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("tiny.py", "")
+        for name, text in about.items():
+            wheel.writestr(f"tiny-1.0.dist-info/{name}", text)
+    return folder

@@ -88,14 +88,19 @@ def run_notebooks() -> dict[str, float] | None:
         keys = {path: chapters.key(path, LEDGER) for path in group}
         stale = [path for path, key in keys.items() if chapters.kept_key(path) != key]
         began = time.time()
-        if stale and not run(stale):
-            return None
-        for path in stale:
+        whole = not stale or run(stale)
+        ran = [
+            path for path in stale if (KEPT / path.name).exists()
+        ]  # where one fails, those before it count
+        for path in ran:
             forget(path.stem, before=began)
-        times |= {path.stem: chapters.stamp(path, keys[path]) for path in stale}
-    with LOG.open("a", encoding="utf-8") as log:
-        now = datetime.datetime.now().isoformat(timespec="seconds")
-        log.writelines(f"{now} {name} {seconds:.1f} s\n" for name, seconds in times.items())
+        found = {path.stem: chapters.stamp(path, keys[path]) for path in ran}
+        with LOG.open("a", encoding="utf-8") as log:
+            now = datetime.datetime.now().isoformat(timespec="seconds")
+            log.writelines(f"{now} {name} {seconds:.1f} s\n" for name, seconds in found.items())
+        if not whole:
+            return None
+        times |= found
     return times
 
 

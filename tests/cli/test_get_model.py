@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -32,16 +31,9 @@ def run(python, *words, **around):
     return subprocess.run([python, "-c", *words], env=environment, capture_output=True, text=True)
 
 
-def test_uv_installs_where_pip_is_missing(without_pip, tmp_path):
-    with zipfile.ZipFile(tmp_path / "tiny-1.0-py3-none-any.whl", "w") as wheel:
-        wheel.writestr("tiny.py", "")
-        wheel.writestr("tiny-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
-        wheel.writestr(
-            "tiny-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        )
-        wheel.writestr("tiny-1.0.dist-info/RECORD", "")
+def test_uv_installs_where_pip_is_missing(without_pip, wheels):
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    done = run(without_pip, INSTALL, "tiny==1.0", PATH=path, UV_OFFLINE="1", UV_FIND_LINKS=str(tmp_path))
+    done = run(without_pip, INSTALL, "tiny==1.0", PATH=path, UV_OFFLINE="1", UV_FIND_LINKS=str(wheels))
     assert done.returncode == 0, done.stderr
     assert run(without_pip, "import tiny").returncode == 0
 

@@ -82,6 +82,15 @@ def test_only_what_changed_is_run_again(kept, tmp_path, monkeypatch):
     ]  # fmt: skip
 
 
+def test_a_failure_costs_only_the_notebooks_after_it(kept, tmp_path, monkeypatch):
+    sources = [write(tmp_path / "book" / "one.ipynb", "1"), write(tmp_path / "book" / "two.ipynb", "1 / 0")]
+    monkeypatch.setattr(build_book, "notebooks", lambda: sources)
+    assert build_book.run_notebooks() is None
+    write(sources[1], "1 / 1")
+    assert list(build_book.run_notebooks()) == ["two"]
+    assert [line.split()[1] for line in build_book.LOG.read_text().splitlines()] == ["one", "two"]
+
+
 def test_what_a_chapter_no_longer_finds_is_forgotten_and_guesses_stay(kept, tmp_path, monkeypatch):
     entry = "Entry('one.{}', 't', Quantity(1.0, 's'), Quantity(2.0, 's'))"
     code = "from lessons.results import Entry, Ledger; from lessons.units import Quantity; Ledger().write({})"

@@ -14,7 +14,7 @@ import pytest
 from pin import simplified
 from project import ROOT
 
-PYTHONS = ("3.11", "3.12", "3.13")
+PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 PLATFORMS = {
     "Linux x86-64": "x86_64-manylinux_2_28",
     "Linux Arm": "aarch64-manylinux_2_28",

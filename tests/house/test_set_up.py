@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-import zipfile
 from pathlib import Path
 
 import pip_failures
@@ -19,20 +18,6 @@ from project import ROOT
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="make, whose first step this is, belongs to Unix")
 
 SECRET = "hunter2"
-
-
-@pytest.fixture(scope="module")
-def wheels(tmp_path_factory):
-    """A folder with the wheel of a package called ``tiny``: pip is real, the network is not needed."""
-    folder = tmp_path_factory.mktemp("wheels")
-    with zipfile.ZipFile(folder / "tiny-1.0-py3-none-any.whl", "w") as wheel:
-        wheel.writestr("tiny.py", "")
-        wheel.writestr("tiny-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
-        wheel.writestr(
-            "tiny-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        )
-        wheel.writestr("tiny-1.0.dist-info/RECORD", "")
-    return folder
 
 
 @pytest.fixture
