@@ -14,9 +14,10 @@ from typing import Any
 import prose
 import quantities
 
-from lessons import datasheets, units
+from lessons import datasheets, experiments, units
 
 BOOK = Path(__file__).parents[2] / "book"
+TEXTS = Path(experiments.__file__).parent
 NEEDED = {
     "datasheet": {"entry"},
     "derived": {"formula"},
@@ -82,10 +83,14 @@ def load(text: str | None = None) -> tuple[list[Claim], list[str]]:
 
 
 def read_pages(paths: Iterable[Path] | None = None) -> dict[str, str]:
-    """Return the Markdown of each page by its slug; without ``paths``, of every page of the book."""
+    """Return the Markdown of each page by its slug; without ``paths``, of every page of the book.
+
+    A page shows what its experiments say, too: a chapter's ``text.md`` belongs to its page, and what every chapter
+    may use is a page of its own.
+    """
     if paths is None:
-        paths = [p for p in sorted(BOOK.iterdir()) if p.suffix in (".ipynb", ".md")]
-    return {path.stem: prose.markdown(path) for path in paths}
+        paths = [p for p in sorted(BOOK.iterdir()) if p.suffix in (".ipynb", ".md")] + [TEXTS / "text.md"]
+    return {path.stem: "\n\n".join(map(prose.markdown, [path, *_texts(path)])) for path in paths}
 
 
 def check(pages: dict[str, str], claims: list[Claim], all_pages: bool = True) -> list[str]:
@@ -115,6 +120,11 @@ def check(pages: dict[str, str], claims: list[Claim], all_pages: bool = True) ->
                 if not hit:
                     problems.append(f"{claim}: not used on {page!r}; delete it, or the page from its list")
     return problems
+
+
+def _texts(page: Path) -> list[Path]:
+    text = TEXTS / page.stem / "text.md"
+    return [text] if text.is_file() else []
 
 
 @lru_cache(maxsize=1)

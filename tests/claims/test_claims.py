@@ -67,6 +67,26 @@ def test_the_walk_sees_the_book():
     assert sum(len(list(sentences(text))) for text in checker.read_pages().values()) > 100
 
 
+@pytest.mark.parametrize("heading", ["text", "cited", "alt", "question", "title", "no-gain", "alt no-gain"])
+def test_a_number_planted_in_any_passage_of_a_text_is_found(heading, tmp_path, monkeypatch):
+    (tmp_path / "roofline").mkdir()
+    (tmp_path / "roofline" / "text.md").write_text(
+        f"## sweep\n### {heading}\nIt reads 3.99 TB/s, not {{measured}}.\n"
+    )
+    monkeypatch.setattr(checker, "TEXTS", tmp_path)
+    pages = checker.read_pages([checker.BOOK / "roofline.ipynb"])
+    found = checker.check(pages, checker.load()[0], all_pages=False)
+    assert len(found) == 1 and "'3.99 TB/s': no claim covers it" in found[0]
+
+
+def test_a_number_planted_in_the_shared_passages_is_found(tmp_path, monkeypatch):
+    (tmp_path / "text.md").write_text("## every chapter\n### cant-tell\nIt reads 3.99 TB/s.\n")
+    monkeypatch.setattr(checker, "TEXTS", tmp_path)
+    assert any(
+        "3.99 TB/s" in p for p in checker.check(checker.read_pages(), checker.load()[0], all_pages=False)
+    )
+
+
 RIDGE = "roofline.ridge(accelerator('h100_sxm').bf16, accelerator('h100_sxm').bandwidth)"
 TRUE = [
     ("An H100 SXM reads 3.35 TB/s.", datasheet("3.35 TB/s", "accelerators.h100_sxm.bandwidth")),

@@ -1,5 +1,3 @@
-import dataclasses
-
 import pytest
 
 from lessons.experiments import cpu_memory as x
@@ -8,13 +6,17 @@ from lessons.passport import Passport
 from lessons.units import KiB, MiB, Quantity
 
 
-def passport(cores=2, nodes=1):
+def passport(cores=2, nodes=1, pinned=False):
     """A made-up machine with round numbers."""
     rates = {"l1": 200e9, "l2": 100e9, "l3": 40e9, "dram": 20e9}
     latencies = {"l1": 1e-9, "l2": 4e-9, "l3": 20e-9, "dram": 100e-9}
     peaks = {f"cpu.bandwidth.read.{k}.1": Quantity(v, "B/s") for k, v in rates.items()}
     peaks |= {f"cpu.latency.{k}": Quantity(v, "s") for k, v in latencies.items()}
     peaks |= {"cpu.bandwidth.copy.dram.1": Quantity(16e9, "B/s"), "cpu.cost.page_fault": Quantity(2e-7, "s")}
+    if pinned:
+        peaks |= {
+            f"cuda.transfer.h2d.{k}": Quantity(v, "B/s") for k, v in (("pinned", 50e9), ("pageable", 10e9))
+        }
     caches = [
         {"level": "l1", "bytes": 32 * KiB, "line": 64, "cores": 1},
         {"level": "l2", "bytes": 1 * MiB, "line": 64, "cores": 1},
@@ -57,83 +59,86 @@ def test_write_allocate_and_little():
 
 def test_one_node_is_unavailable_and_two_predict_the_distance():
     with pytest.raises(Unavailable, match="one NUMA node"):
-        x.numa.predict(passport())
+        x.numa.check(passport())
     assert x.numa.predict(passport(nodes=2)).quantity.value == pytest.approx(2.1)
 
 
-def measured(value, data, low=None, high=None, unit="1"):
-    return Outcome(Quantity(value, unit, low or value, high or value, 9), data)
+def copied(low, high):
+    """A result of ``write_allocate`` with this interval."""
+    gain = Quantity((low + high) / 2, "1", low, high, 9)
+    return Outcome(gain, {"copy": gain, "triad": gain})
 
 
-@pytest.mark.parametrize(
-    ("experiment", "result", "words"),
-    [
-        (x.write_allocate, measured(1.0, {}, 0.98, 1.02), "the same time"),
-        (x.write_allocate, measured(1.41, {}, 1.39, 1.44), "moves three"),
-        (x.write_allocate, measured(1.9, {}, 1.8, 2.0), "larger than the traffic"),
-        (x.independent, measured(7.0, {}), "less than streaming promised"),
-        (x.independent, measured(15.0, {}), "no fixed number"),
-        (x.independent, measured(15.0, {}, 1.5, 23.0), "can't tell"),
-        (x.loader, measured(1.9, {"workers": [0, 1, 2, 4], "speedup": [1, 1, 1.9, 1.9]}), "as good as any"),
-        (
-            x.loader,
-            measured(1.0, {"workers": [0, 1, 2, 4], "speedup": [1, 0.9, 1.0, 1.1]}),
-            "brought nothing",
-        ),
-        (
-            x.loader,
-            measured(1.9, {"workers": [0, 1, 2, 4], "speedup": [1, 1, 1.9, 1.5]}),
-            "share the same cores",
-        ),
-    ],
-)
-def test_the_result_selects_the_text(experiment, result, words):
-    assert words in " ".join(experiment.explain(experiment.predict(passport()), result).split())
+def walked(low, high):
+    gain = Quantity((low + high) / 2, "1", low, high, 9)
+    return Outcome(gain, {"walks": [16], "speedup": [gain]})
 
 
-@pytest.mark.parametrize(
-    ("value", "words"),
-    [(90e-9, "misses the table"), (55e-9, "agree"), (30e-9, "lies below")],
-)
-def test_the_latency_text_names_the_side_of_the_gap(value, words):
-    result = measured(value, {"seconds": [1e-9, value]}, unit="s")
-    assert words in " ".join(x.latency.explain(x.latency.predict(passport()), result).split())
+def decoded(*speedups):
+    """A result of ``loader`` for 0, 1, 2 and 4 workers, each known to a twentieth."""
+    all_ = [Quantity(s, "1", 0.95 * s, 1.05 * s, 3) for s in speedups]
+    return Outcome(all_[2], {"workers": [0, 1, 2, 4], "speedup": all_})
 
 
-def test_the_latency_text_notices_a_crowded_last_cache():
-    prediction = x.latency.predict(passport())
-    sizes, seconds = prediction.data["sizes"], prediction.data["seconds"]
-    quiet = measured(55e-9, {"sizes": sizes, "seconds": seconds}, unit="s")
-    crowded = [3 * s if 2 * MiB < size <= 16 * MiB else s for size, s in zip(sizes, seconds)]
-    assert "strangers" not in x.latency.explain(prediction, quiet)
-    assert "up to 3.0 times" in x.latency.explain(
-        prediction, dataclasses.replace(quiet, data={"sizes": sizes, "seconds": crowded})
-    )
+def loaded(read, touched):
+    """A result of ``weights`` in multiples of what is predicted for ``read``."""
+    foretold = x.weights.predict(passport()).quantity.value
+    q = lambda factor: Quantity(factor * foretold, "s", 0.97 * factor * foretold, 1.03 * factor * foretold, 9)  # noqa: E731
+    return Outcome(q(read), {"size": 1, "read": q(read), "mmap": q(0.001), "mmap and touch": q(touched)})
 
 
-def test_the_bandwidth_text_notices_a_last_level_that_ends_late():
-    prediction = x.bandwidth.predict(passport())
-    sizes = prediction.data["sizes"]
-    flat = measured(20e9, {"sizes": sizes, "rates": prediction.data["rates"]}, unit="B/s")
-    late = [39e9 if s <= 64 * MiB else r for s, r in zip(sizes, prediction.data["rates"])]
-    assert "late" not in x.bandwidth.explain(prediction, flat)
-    assert "late" in x.bandwidth.explain(
-        prediction, dataclasses.replace(flat, data={"sizes": sizes, "rates": late})
-    )
+def chased(end, crowd=1.0):
+    """A result of ``latency``: as predicted, the last point ``end`` times, those in the last cache ``crowd`` times."""
+    foretold = x.latency.predict(passport()).data
+    factors = [crowd if 2 * MiB < size <= 16 * MiB else 1.0 for size in foretold["sizes"]]
+    factors[-1] = end
+    seconds = [
+        Quantity(f * s, "s", 0.97 * f * s, 1.03 * f * s, 9) for f, s in zip(factors, foretold["seconds"])
+    ]
+    return Outcome(seconds[-1], {"sizes": foretold["sizes"], "seconds": seconds})
+
+
+def read(early=1.0, late=1.0):
+    """A result of ``bandwidth``: predicted rates, but ``early`` times at each cache's end, ``late`` times past it."""
+    foretold = x.bandwidth.predict(passport()).data
+    ends = foretold["caches"]
+    pairs = [(s, r) for s, r in zip(foretold["sizes"], foretold["rates"]) if s - 1 not in ends]
+    factor = lambda s: early if s in ends else late if s == 2 * ends[-1] else 1.0  # noqa: E731
+    rates = [Quantity(factor(s) * r, "B/s") for s, r in pairs]
+    return Outcome(rates[-1], {"sizes": [s for s, _ in pairs], "rates": rates})
+
+
+NUMA = {"local": Quantity(1e-7, "s"), "remote": Quantity(2e-7, "s")}
+COPIES = {"pinned": Quantity(1, "s"), "pageable": Quantity(2, "s"), "pin now, then copy": Quantity(3, "s")}
+EXAMPLES = [
+    (x.bandwidth, passport(), read(), []),
+    (x.bandwidth, passport(), read(early=0.7), ["early"]),
+    (x.bandwidth, passport(), read(late=1.9), ["late"]),
+    (x.latency, passport(), chased(1.0), ["as-foreseen"]),
+    (x.latency, passport(), chased(1.6), ["more-than-foreseen"]),
+    (x.latency, passport(), chased(0.6), ["less-than-foreseen"]),
+    (x.latency, passport(), chased(1.25), ["cant-tell"]),
+    (x.latency, passport(), chased(1.0, crowd=3.0), ["crowded", "as-foreseen"]),
+    (x.write_allocate, passport(), copied(0.98, 1.02), ["no-gain"]),
+    (x.write_allocate, passport(), copied(1.39, 1.55), ["traffic"]),
+    (x.write_allocate, passport(), copied(1.8, 2.0), ["beyond-traffic"]),
+    (x.independent, passport(), walked(7, 8), ["less-than-foreseen"]),
+    (x.independent, passport(), walked(15, 16), ["as-foreseen"]),
+    (x.independent, passport(), walked(21, 22), ["more-than-foreseen"]),
+    (x.independent, passport(), walked(1.5, 23), ["cant-tell"]),
+    (x.numa, passport(nodes=2), Outcome(Quantity(2, "1"), NUMA), []),
+    (x.loader, passport(), decoded(1, 1, 1.9, 1.9), ["most-is-best"]),
+    (x.loader, passport(), decoded(1, 0.9, 1.0, 1.02), ["no-gain"]),
+    (x.loader, passport(), decoded(1, 1, 1.9, 1.5), ["past-the-cores"]),
+    (x.weights, passport(), loaded(1.0, 0.5), ["mmap-wins", "as-foreseen"]),
+    (x.weights, passport(), loaded(1.6, 2.5), ["read-wins", "more-than-foreseen"]),
+    (x.weights, passport(), loaded(0.5, 0.5), ["as-fast", "less-than-foreseen"]),
+    (x.weights, passport(), loaded(1.25, 2.5), ["read-wins", "cant-tell"]),
+    (x.pinned, passport(pinned=True), Outcome(Quantity(2, "1"), COPIES), []),
+]
 
 
 def test_loading_the_weights_touches_what_it_says_it_touches():
     outcome = x.weights.run()
-    opened, touched = outcome.data["mmap"][0], outcome.data["mmap and touch"][0]
-    assert 0 < opened < touched
-    prediction = x.weights.predict(passport())
-    assert "time" in x.weights.explain(prediction, outcome) or "mmap" in x.weights.explain(
-        prediction, outcome
-    )
-    assert prediction.data["size"] == outcome.data["size"]
-
-
-def test_every_experiment_has_its_own_id_and_a_question():
-    ids = [e.id for e in x.EXPERIMENTS]
-    assert len(set(ids)) == len(ids)
-    assert all(e.slug == "cpu_memory" and e.question.endswith("?") for e in x.EXPERIMENTS)
+    assert 0 < outcome.data["mmap"].value < outcome.data["mmap and touch"].value
+    assert x.weights.predict(passport()).data["size"] == outcome.data["size"]

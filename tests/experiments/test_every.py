@@ -2,6 +2,7 @@
 
 import json
 import pkgutil
+import re
 from importlib import import_module
 
 import matplotlib
@@ -10,10 +11,16 @@ import pytest
 from machines import MACHINES
 
 import lessons.experiments
+from lessons import topology
+from lessons.experiments import text
 from lessons.experiments.base import Outcome, Unavailable
+from lessons.passport import Passport, needs
 
 CHAPTERS = [found.name for found in pkgutil.iter_modules(lessons.experiments.__path__) if found.ispkg]
 EXPERIMENTS = [e for name in CHAPTERS for e in import_module(f"lessons.experiments.{name}").EXPERIMENTS]
+# What each chapter's test gives: an experiment, the passport (or the prediction) and a result, and what they show.
+EXAMPLES = [example for name in CHAPTERS for example in import_module(f"test_{name}").EXAMPLES]
+HERE = Passport(topology.read().to_json(), "here", "", {}, {})
 matplotlib.use("agg")
 
 every = pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda e: e.id)
@@ -28,15 +35,79 @@ def test_chapters_are_found():
 def test_it_says_what_it_is(experiment):
     assert type(experiment).__module__.split(".")[2] == experiment.slug
     assert experiment.question.endswith("?") and experiment.title and experiment.device in ("cpu", "cuda")
-    assert (experiment.device == "cuda") == bool(experiment.cited)
+    assert (experiment.device == "cuda") == bool(experiment.cited) == (needs.CUDA in experiment.needs)
+    assert bool(experiment.panels) == ("alt" in experiment.passages)
+
+
+@every
+def test_each_finding_has_its_passage_and_each_passage_its_finding(experiment):
+    own = set(text.sections(text.FOLDER / experiment.slug / "text.md")[experiment.id.split(".")[1]])
+    known = {*text.EVERY, *experiment.FINDINGS, *(f"alt {finding}" for finding in experiment.FINDINGS)}
+    assert own <= known and set(experiment.FINDINGS) <= set(experiment.passages)
+    assert len(set(experiment.FINDINGS)) == len(experiment.FINDINGS)
+
+
+@pytest.mark.parametrize("slug", CHAPTERS)
+def test_each_section_of_a_text_is_an_experiments_or_a_modules(slug):
+    """A module may draw a picture or a table for the page that is no experiment."""
+    sections = set(text.sections(text.FOLDER / slug / "text.md"))
+    experiments = {e.id.split(".")[1] for e in EXPERIMENTS if e.slug == slug}
+    modules = {path.stem for path in (text.FOLDER / slug).glob("*.py")}
+    assert experiments <= sections <= experiments | modules
+
+
+@pytest.mark.parametrize(
+    ("experiment", "passport", "result", "findings"), EXAMPLES, ids=[f"{e[0].id} {e[3]}" for e in EXAMPLES]
+)
+def test_an_example_gives_its_findings_and_can_be_told(experiment, passport, result, findings):
+    prediction = passport if isinstance(passport, Outcome) else experiment.predict(passport)
+    assert experiment.findings(prediction, result) == findings
+    assert experiment.explain(prediction, result) and bool(experiment.alt(prediction, result)) == bool(
+        experiment.panels
+    )
+    facts = experiment.every_fact(prediction, result)
+    for passage in experiment.passages.values():
+        assert set(text.NAME.findall(passage)) <= set(facts)
+
+
+@every
+def test_each_finding_is_reached_by_an_example(experiment):
+    examples = [findings for known, _, _, findings in EXAMPLES if known is experiment]
+    assert examples and {key for findings in examples for key in findings} == set(experiment.FINDINGS)
+
+
+# What a curve does, and which of two is the larger, is a result: an alternative text says it by a finding's passage.
+JUDGING = re.compile(
+    r"\b(rises?|falls?|drops?|grows?|climbs?|shrinks?|flat|agrees?|exceeds?|wins?|loses?|above|below|beats?|never|most|"
+    r"least|equal|faster|slower|longer|shorter|larger|smaller|higher|lower|cheaper|steeper|better|worse|fewer|less|more|"
+    r"fastest|slowest|longest|shortest|best|worst)\b"
+)
+
+
+def judgements(passage):
+    """Return the words by which a text claims a result."""
+    return JUDGING.findall(passage)
+
+
+@every
+def test_an_alternative_text_says_in_any_case_only_what_any_result_shows(experiment):
+    assert judgements(experiment.passages.get("alt", "")) == []
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    ["It falls in steps.", "The norms lie far below.", "The backward pass takes longest.", "P is faster."],
+)
+def test_a_planted_judgement_is_found(sentence):
+    assert judgements(sentence)
 
 
 @every
 @everywhere
 def test_it_predicts_or_says_what_is_missing(experiment, passport):
-    if experiment.device == "cuda" and not passport.machine["gpus"]:
-        pytest.skip("a chapter does not ask a machine without a GPU")
     try:
+        if experiment.device == "cpu" or not passport.machine["gpus"]:  # this torch may be without CUDA
+            experiment.check(passport)
         prediction = experiment.predict(passport)
     except Unavailable as reason:
         assert len(str(reason)) > 20
@@ -53,6 +124,7 @@ def test_its_small_form_runs_draws_and_explains_on_every_machine(experiment):
     small = experiment.small()
     assert experiment.small().SMALL == experiment.SMALL and vars(experiment).keys() <= vars(small).keys()
     try:
+        small.check(HERE)
         result = small.run()
     except Unavailable as reason:
         assert len(str(reason)) > 20
@@ -61,6 +133,7 @@ def test_its_small_form_runs_draws_and_explains_on_every_machine(experiment):
     assert result.quantity.unit == experiment.unit
     for passport in MACHINES:
         try:
+            small.check(passport)
             prediction = small.predict(passport)
         except Unavailable:
             continue

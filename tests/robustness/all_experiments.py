@@ -15,6 +15,7 @@ def outcome(experiment, machine):
     if experiment.device == "cuda" and not machine.machine["gpus"]:
         return "needs a CUDA device"
     try:
+        experiment.check(machine)
         prediction = experiment.predict(machine)
         result = experiment.run()
     except Unavailable as reason:

@@ -80,6 +80,7 @@ def record(
     for experiment in experiments:
         _say(experiment.id)
         try:
+            experiment.check(passport)
             prediction = experiment.predict(passport)
             result = experiment.run(_say)
         except LessonError as reason:  # no second node, no model file: the chapter's other lines still count

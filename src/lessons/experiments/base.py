@@ -1,14 +1,16 @@
-"""One object carries an experiment: predict, run, draw, explain."""
+"""One object carries an experiment: it predicts, measures, draws, and says what was found."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from lessons.errors import LessonError
-from lessons.units import Quantity
+from lessons.experiments.text import fill, passages
+from lessons.passport.needs import Need, missing
+from lessons.units import Quantity, format_value
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,45 +31,51 @@ class Outcome:
 
     Attributes:
         quantity: the one number that the report card compares.
-        data: everything that the figure and the text need, as JSON holds it (numbers, strings, lists, dicts).
+        data: everything that the figure and the text need: what JSON holds (numbers, strings, lists, dicts) and
+            quantities anywhere in it.
+        textbook: of a prediction, what the textbook's closed form gives where it is known to miss here.
     """
 
     quantity: Quantity
     data: dict[str, Any] = field(default_factory=dict)
+    textbook: Quantity | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return {"quantity": self.quantity.to_json(), "data": self.data}
+        record = {"quantity": self.quantity.to_json(), "data": _to_json(self.data)}
+        if self.textbook is not None:
+            record["textbook"] = self.textbook.to_json()
+        return record
 
     @staticmethod
     def from_json(record: dict[str, Any]) -> Outcome:
-        return Outcome(Quantity.from_json(record["quantity"]), record["data"])
+        textbook = Quantity.from_json(record["textbook"]) if "textbook" in record else None
+        return Outcome(Quantity.from_json(record["quantity"]), _from_json(record["data"]), textbook)
 
 
 class Experiment:
-    """A question about this machine with a prediction, a measurement, a figure and an explanation.
+    """A question about this machine with a prediction, a measurement, a figure, and what was found.
 
-    A chapter's module subclasses it once for each experiment. Nothing is measured when the module is imported.
+    A chapter's module subclasses it once for each experiment. Nothing is measured when the module is imported, and
+    no sentence stands in it: those are in the chapter's ``text.md`` (see ``lessons.experiments.text``).
 
     Attributes:
         id: "<slug>.<name>", the same in the ledger, the recordings and the report card.
-        title: a few words for tables and headings.
         unit: the unit of the compared quantity (see ``lessons.units``).
-        question: one sentence that the reader can guess an answer to, ending in a question mark.
         device: "cpu" or "cuda".
+        needs: what a machine must have for it.
         panels: rows and columns of the figure; None for an experiment without one.
         simulated: the result is calculated and not measured; readers are told so beside every number.
-        cited: what ``%%gpu`` shows where nothing was recorded: a sentence with its source, as Markdown.
+        FINDINGS: every key that ``findings`` can give.
         SMALL: attributes of the small form, see ``small``.
     """
 
     id: str
-    title: str
     unit: str
-    question: str
     device: str = "cpu"
+    needs: Sequence[Need] = ()
     panels: tuple[int, int] | None = (1, 1)
     simulated: bool = False
-    cited: str = ""
+    FINDINGS: ClassVar[tuple[str, ...]] = ()
     SMALL: ClassVar[dict[str, Any]] = {}
 
     @property
@@ -75,11 +83,40 @@ class Experiment:
         """The chapter's slug, the first half of the id."""
         return self.id.split(".")[0]
 
+    @property
+    def passages(self) -> Mapping[str, str]:
+        """The experiment's sentences by their headings."""
+        return passages(self.id)
+
+    @property
+    def title(self) -> str:
+        """A few words for tables and headings."""
+        return " ".join(self.passages["title"].split())
+
+    @property
+    def question(self) -> str:
+        """One sentence that the reader can guess an answer to, ending in a question mark."""
+        return " ".join(self.passages["question"].split())
+
+    @property
+    def cited(self) -> str:
+        """What ``%%gpu`` shows where nothing was recorded: a sentence with its source, as Markdown."""
+        return self.passages.get("cited", "")
+
     def small(self) -> Self:
         """Return the same experiment with small sizes: all of it runs, soon, and says nothing of speed."""
         one = copy(self)
         vars(one).update(self.SMALL)
         return one
+
+    def check(self, passport: Passport) -> None:
+        """Do nothing where the machine has all that the experiment needs.
+
+        Raises:
+            Unavailable: with the reason where it has not.
+        """
+        if reason := missing(self.needs, passport):
+            raise Unavailable(reason)
 
     def predict(self, passport: Passport) -> Outcome:
         """Return what the closed form gives on this machine's measured peaks. Runs nothing."""
@@ -96,10 +133,60 @@ class Experiment:
     def draw(self, prediction: Outcome, result: Outcome, figure: Figure) -> None:
         """Draw both on ``figure``, which has ``panels`` axes already."""
 
-    def alt(self, prediction: Outcome, result: Outcome) -> str:
-        """Return the figure's alternative text: what it shows and what one sees in it."""
-        return f"{self.title}: predicted {prediction.quantity}, measured {result.quantity}."
+    def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
+        """Return what a sentence may name, already as readers see it. The names never depend on the values."""
+        return {}
+
+    def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
+        """Return what the numbers show, as keys of ``FINDINGS`` in the order of telling. Decided on intervals."""
+        return []
 
     def explain(self, prediction: Outcome, result: Outcome) -> str:
-        """Return Markdown that says what the comparison means; the result selects the text."""
-        raise NotImplementedError
+        """Return Markdown that says what the comparison means."""
+        return self._tell(["text", *self.findings(prediction, result)], prediction, result, "\n\n")
+
+    def alt(self, prediction: Outcome, result: Outcome) -> str:
+        """Return the figure's alternative text: what it shows and what one sees in it."""
+        found = [f"alt {finding}" for finding in self.findings(prediction, result)]
+        return " ".join(self._tell(["alt", *found], prediction, result, " ").split())
+
+    def every_fact(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
+        """Return ``facts`` with those that all experiments have.
+
+        They are ``predicted``, ``measured`` (with their intervals), ``textbook``, ``ratio`` (measured over
+        predicted), ``interval`` (of the ratio) and ``found`` ("measured" or "simulated").
+        """
+        ratio = result.quantity.ratio(prediction.quantity)
+        textbook = prediction.quantity if prediction.textbook is None else prediction.textbook
+        return {
+            "predicted": prediction.quantity,
+            "measured": result.quantity,
+            "textbook": format_value(textbook.value, textbook.unit),
+            "ratio": format_value(ratio.value, "1", 2),
+            "interval": f"{format_value(ratio.low, '1')} to {format_value(ratio.high, '1')}",
+            "found": "simulated" if self.simulated else "measured",
+            **self.facts(prediction, result),
+        }
+
+    def _tell(self, headings: list[str], prediction: Outcome, result: Outcome, between: str) -> str:
+        facts, passages = self.every_fact(prediction, result), self.passages
+        return between.join(fill(passages[heading], facts) for heading in headings if heading in passages)
+
+
+def _to_json(value: Any) -> Any:
+    if isinstance(value, Quantity):
+        return value.to_json()
+    if isinstance(value, dict):
+        return {key: _to_json(item) for key, item in value.items()}
+    return [_to_json(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _from_json(value: Any) -> Any:
+    if isinstance(value, dict):
+        if value.keys() == QUANTITY_KEYS:
+            return Quantity.from_json(value)
+        return {key: _from_json(item) for key, item in value.items()}
+    return [_from_json(item) for item in value] if isinstance(value, list) else value
+
+
+QUANTITY_KEYS = Quantity(0, "1").to_json().keys()

@@ -1,12 +1,13 @@
-"""Drawing on a roofline: the roofs of several levels of memory, and points below them."""
+"""Drawing what several chapters draw: quantities with their intervals, and rooflines."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from lessons.experiments.text import FOLDER, fill, sections
 from lessons.formulas.roofline import attainable
-from lessons.units import format_value
+from lessons.units import Quantity, format_value
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -79,10 +80,8 @@ def machine(passport: Passport, kind: str = "read"):
     peak = passport.flops("float32").value
     bandwidths = {level: passport.bandwidth(kind, level).value for level in passport.levels}
     ridges = ", ".join(f"{peak / b:.3g} at {NAMES.get(level, level)}" for level, b in bandwidths.items())
-    alt = (
-        "A roofline of this machine on logarithmic axes: one slope for each level of memory, and one flat roof "
-        f"at {format_value(peak, 'FLOP/s')} that all of them meet. The ridges, in FLOP per byte: {ridges}."
-    )
+    facts = {"peak": format_value(peak, "FLOP/s"), "ridges": ridges, "threads": passport.threads}
+    told = ["alt"]
     figure, (ax,) = figures.new()
     with figures.style():
         roofs(ax, peak, bandwidths)
@@ -94,9 +93,17 @@ def machine(passport: Passport, kind: str = "read"):
             line = {"color": FOREGROUND, "linestyle": "-.", "linewidth": 1.2, "label": name}
             intensities = [1 / 16, min(top / slope, 256), 256]
             ax.plot(intensities, [attainable(i, top, slope) for i in intensities], **line)
-            alt += (
-                f" All {passport.threads} threads have a roof over DRAM with its ridge at {top / slope:.3g}."
-            )
+            facts["ridge"] = f"{top / slope:.3g}"
+            told.append("alt all-threads")
         ax.set_ylim(top=2 * top)
         ax.legend(loc="lower right")
-    return figures.render(figure, alt)
+    said = sections(FOLDER / "text.md")["machine"]
+    return figures.render(figure, " ".join(fill(" ".join(said[key].split()), facts) for key in told))
+
+
+def measured(ax: Axes, xs: Sequence[object], quantities: Sequence[Quantity], *args, **looks) -> None:
+    """Draw measured quantities with their intervals; see ``figures.measured`` for the rest."""
+    from lessons import figures
+
+    ends = [q.low for q in quantities], [q.high for q in quantities]
+    figures.measured(ax, xs, [q.value for q in quantities], *ends, *args, **looks)

@@ -26,6 +26,7 @@ def study(experiment: Experiment, guess: float | None = None) -> None:
     """
     passport = this_passport()
     try:
+        experiment.check(passport)
         prediction = experiment.predict(passport)
         with _progress(experiment.title) as progress:
             result = experiment.run(progress)
@@ -37,7 +38,11 @@ def study(experiment: Experiment, guess: float | None = None) -> None:
     show(experiment, prediction, result, guess)
     quantities = (prediction.quantity, result.quantity)
     try:
-        ledger.write(Entry(experiment.id, experiment.title, *quantities, guess, passport.fingerprint))
+        ledger.write(
+            Entry(
+                experiment.id, experiment.title, *quantities, guess, passport.fingerprint, prediction.textbook
+            )
+        )
     except LessonError as reason:
         _show(_markdown(f"*This result is not on the report card: {reason}.*"))
 
@@ -62,6 +67,8 @@ def show(
     ratio = result.quantity.ratio(prediction.quantity)
     found = "simulated" if experiment.simulated else "measured"
     rows: list[tuple[str, Any]] = [("predicted", prediction.quantity), (found, result.quantity)]
+    if prediction.textbook is not None:
+        rows.insert(0, ("by the textbook", prediction.textbook))
     if guess is not None:
         rows.insert(0, ("your guess", type(result.quantity)(guess, result.quantity.unit)))
     rows.append((f"{found} / predicted", ratio))

@@ -28,6 +28,7 @@ class Entry:
         predicted, measured: in one unit.
         guess: the reader's own, in that unit.
         machine: the fingerprint of the computer that measured.
+        textbook: what the textbook's closed form gave, where the prediction adds to it.
     """
 
     id: str
@@ -36,6 +37,7 @@ class Entry:
     measured: Quantity
     guess: float | None = None
     machine: str = ""
+    textbook: Quantity | None = None
 
     @property
     def ratio(self) -> Quantity:
@@ -99,6 +101,7 @@ class Ledger:
             "predicted": entry.predicted.to_json(),
             "measured": entry.measured.to_json(),
             "machine": entry.machine,
+            "textbook": entry.textbook.to_json() if entry.textbook else None,
         }
         try:
             if entry.guess is not None:
@@ -137,7 +140,15 @@ def _read(path: Path) -> tuple[int, Entry] | None:
         if record["version"] != VERSION:
             raise ValueError(f"version {record['version']}")
         predicted, measured = (Quantity.from_json(record[key]) for key in ("predicted", "measured"))
-        entry = Entry(record["id"], record["title"], predicted, measured, machine=record["machine"])
+        textbook = Quantity.from_json(record["textbook"]) if record.get("textbook") else None
+        entry = Entry(
+            record["id"],
+            record["title"],
+            predicted,
+            measured,
+            machine=record["machine"],
+            textbook=textbook,
+        )
         return int(record["first_written_ns"]), entry
     except FileNotFoundError:
         return None

@@ -8,7 +8,7 @@ from typing import Any
 
 # Of an experiment, what says how a result is told. It is made anew from each recorded result.
 TELLING = frozenset(
-    {"alt", "cited", "draw", "explain", "facts", "findings", "panels", "question", "title"},
+    {"FINDINGS", "alt", "cited", "draw", "explain", "facts", "findings", "panels", "question", "title"},
 )
 # Where and how something was written, and not what.
 UNSPOKEN = frozenset({"ctx", "kind", "type_comment", "type_ignores"})

@@ -5,9 +5,9 @@ from __future__ import annotations
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
 from lessons.experiments.cpu_memory.curves import (
     caches,
-    curve,
     dram_bytes,
     draw_curve,
+    falls_early,
     falls_late,
     sizes_up_to,
 )
@@ -21,10 +21,9 @@ class BandwidthStaircase(Experiment):
     """Read arrays of growing size again and again: the rate falls in steps."""
 
     id = "cpu_memory.bandwidth"
-    title = "read bandwidth at the largest working set"
     unit = "B/s"
-    question = "How many bytes a second can one thread read once its array fits in no cache?"
     SMALL = {"limit": 1 << 20}
+    FINDINGS = ("early", "late")
     limit = 1 << 40  # bytes of the largest working set
 
     def predict(self, passport: Passport) -> Outcome:
@@ -54,7 +53,7 @@ class BandwidthStaircase(Experiment):
                 lambda: stream("read", part, part, repeats=repeats), samples=9 if size < 1 << 28 else 5
             )
             rates.append(timing.rate(part.nbytes * repeats, "B/s"))
-        return Outcome(rates[-1], curve(sizes, rates, "rates"))
+        return Outcome(rates[-1], {"sizes": sizes, "rates": rates})
 
     def draw(self, prediction: Outcome, result: Outcome, figure) -> None:
         from lessons import figures
@@ -64,23 +63,12 @@ class BandwidthStaircase(Experiment):
         figures.rate_axis(ax.yaxis, "B/s", log=True)
         ax.set_ylabel("read bandwidth, 1 thread")
 
-    def alt(self, prediction: Outcome, result: Outcome) -> str:
-        return (
-            "Read bandwidth of one thread against the size of the array. It falls in steps where the array "
-            f"outgrows a cache, from {format_value(max(result.data['rates']), 'B/s')} in the first level "
-            f"to {result.quantity} in memory."
-        )
+    def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
+        top = max(result.data["rates"], key=lambda rate: rate.value)
+        return {
+            "top": format_value(top.value, "B/s"),
+            "factor": f"{top.value / result.quantity.value:.0f}",
+        }
 
-    def explain(self, prediction: Outcome, result: Outcome) -> str:
-        top, bottom = max(result.data["rates"]), result.quantity.value
-        text = (
-            f"Between the first level and memory lies a factor of **{top / bottom:.0f}**. The dashed steps stand "
-            "where the caches end. The measured curve comes down *before* each step: other data lives in the "
-            "caches too, and an array of exactly the cache's size has no room for anything else."
-        )
-        if falls_late(prediction, result):
-            return text + (
-                " After the last cache it comes down late: the system reports a large shared last level, and "
-                "sweeping it with one thread still finds part of the data there."
-            )
-        return text
+    def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
+        return ["early"] * falls_early(prediction, result) + ["late"] * falls_late(prediction, result)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from lessons.experiments.base import Outcome
+from lessons.measure.verdict import BAND
 from lessons.passport import Passport
-from lessons.units import KiB, Quantity
+from lessons.units import KiB
 
 
 def caches(passport: Passport) -> list[int]:
@@ -28,23 +29,10 @@ def dram_bytes(share: int = 1, limit: int = 1 << 40) -> int:
     return min(working_sets(topology.read())["dram"] // share, limit)
 
 
-def curve(sizes: list[int], quantities: list[Quantity], name: str) -> dict:
-    """Return a measured curve as data: the sizes, and ``spread`` of what was found at each."""
-    return {"sizes": sizes, **spread(quantities, name)}
-
-
-def spread(quantities: list[Quantity], name: str) -> dict:
-    """Return quantities as data: their values under ``name``, and the ends of their intervals."""
-    return {
-        name: [q.value for q in quantities],
-        f"{name}_low": [q.low for q in quantities],
-        f"{name}_high": [q.high for q in quantities],
-    }
-
-
 def draw_curve(ax, prediction: Outcome, result: Outcome, name: str) -> None:
     """Draw a predicted and a measured curve against the working set, with a line where each cache ends."""
     from lessons import figures
+    from lessons.experiments import looks
     from lessons.figures.style import FOREGROUND
 
     for level, size in zip(prediction.data["levels"], prediction.data["caches"]):
@@ -58,8 +46,7 @@ def draw_curve(ax, prediction: Outcome, result: Outcome, name: str) -> None:
             ha="right",
         )
     figures.predicted(ax, prediction.data["sizes"], prediction.data[name], "predicted from the passport")
-    data = result.data
-    figures.measured(ax, data["sizes"], data[name], data[f"{name}_low"], data[f"{name}_high"])
+    looks.measured(ax, result.data["sizes"], result.data[name])
     figures.bytes_axis(ax.xaxis)
     ax.set_xlabel("working set")
     ax.legend(
@@ -69,19 +56,33 @@ def draw_curve(ax, prediction: Outcome, result: Outcome, name: str) -> None:
 
 
 def falls_late(prediction: Outcome, result: Outcome) -> bool:
-    """Tell whether the first size beyond the last cache still reads a third faster than memory."""
+    """Tell whether the first size beyond the last cache still reads faster than memory, by more than the band."""
     last = max(prediction.data["caches"], default=0)
-    beyond = [r for s, r in zip(result.data["sizes"], result.data["rates"]) if s > last]
-    return bool(beyond) and beyond[0] > 1.33 * result.quantity.value
+    beyond = [rate for size, rate in zip(result.data["sizes"], result.data["rates"]) if size > last]
+    return bool(beyond) and beyond[0].ratio(result.quantity).low > BAND
+
+
+def falls_early(prediction: Outcome, result: Outcome) -> bool:
+    """Tell whether an array that just fits in a cache reads slower than the passport's rate of that cache.
+
+    By more than the band, in at least one level.
+    """
+    expected = dict(zip(prediction.data["sizes"], prediction.data["rates"]))
+    measured = dict(zip(result.data["sizes"], result.data["rates"]))
+    ends = [size for size in prediction.data["caches"] if size in measured and size in expected]
+    return any(measured[size].high < expected[size] / BAND for size in ends)
 
 
 def crowded(prediction: Outcome, result: Outcome) -> float:
-    """Return the largest measured over predicted latency among the rings that should fit in a shared last cache."""
+    """Return the largest measured over predicted latency among the rings that should fit in a shared last cache.
+
+    Of each measurement the low end of its interval counts; 1 where no ring was slower.
+    """
     caches = prediction.data["caches"]
     expected = dict(zip(prediction.data["sizes"], prediction.data["seconds"]))
     inside = [
-        seconds / expected[size]
-        for size, seconds in zip(result.data.get("sizes", []), result.data["seconds"])
+        seconds.low / expected[size]
+        for size, seconds in zip(result.data["sizes"], result.data["seconds"])
         if size in expected and len(caches) > 1 and 2 * caches[-2] < size <= caches[-1] // 2
     ]
-    return max(inside, default=1.0)
+    return max([1.0, *inside])

@@ -8,6 +8,7 @@ from time import perf_counter
 
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
 from lessons.measure import median_interval
+from lessons.measure.verdict import differs
 from lessons.passport import Passport
 from lessons.units import Quantity
 
@@ -33,10 +34,9 @@ class DataLoaderWorkers(Experiment):
     """Feed a consumer from 0 to 4 DataLoader workers."""
 
     id = "cpu_memory.loader"
-    title = "speed-up of one DataLoader worker for each core"
     unit = "1"
-    question = "How many times faster does a DataLoader decode with one worker for each core than with none?"
     SMALL = {"ITEMS": 8, "WORKERS": (0, 1)}
+    FINDINGS = ("no-gain", "most-is-best", "past-the-cores")
     WORKERS = (0, 1, 2, 4)
     ITEMS = 64
 
@@ -63,9 +63,7 @@ class DataLoaderWorkers(Experiment):
             best,
             {
                 "workers": list(speedups),
-                "speedup": [q.value for q in speedups.values()],
-                "low": [q.low for q in speedups.values()],
-                "high": [q.high for q in speedups.values()],
+                "speedup": list(speedups.values()),
             },
         )
 
@@ -86,43 +84,31 @@ class DataLoaderWorkers(Experiment):
 
     def draw(self, prediction: Outcome, result: Outcome, figure) -> None:
         from lessons import figures
+        from lessons.experiments import looks
 
         (ax,) = figure.axes
         figures.predicted(ax, prediction.data["workers"], prediction.data["speedup"])
-        figures.measured(
-            ax, result.data["workers"], result.data["speedup"], result.data["low"], result.data["high"]
-        )
+        looks.measured(ax, result.data["workers"], result.data["speedup"])
         ax.set_xticks(result.data["workers"])
         ax.set_xlabel("num_workers")
         ax.set_ylabel("items a second, times no worker")
         ax.set_ylim(bottom=0)
         ax.legend()
 
-    def alt(self, prediction: Outcome, result: Outcome) -> str:
-        pairs = ", ".join(
-            f"{w} workers {s:.2f}" for w, s in zip(result.data["workers"], result.data["speedup"])
-        )
-        return f"Decoding speed against the number of DataLoader workers, in multiples of none: {pairs}."
+    def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
+        speedups = dict(zip(result.data["workers"], result.data["speedup"]))
+        most, best = max(speedups), max(speedups, key=lambda workers: speedups[workers].value)
+        return {
+            "most": most,
+            "with_most": f"{speedups[most].value:.2f}",
+            "best": best,
+            "with_best": f"{speedups[best].value:.2f}",
+            "by_workers": ", ".join(f"{w} workers {q.value:.2f}" for w, q in speedups.items()),
+        }
 
-    def explain(self, prediction: Outcome, result: Outcome) -> str:
-        by_workers = dict(zip(result.data["workers"], result.data["speedup"]))
-        most, peak = max(by_workers), max(by_workers.values())
-        text = (
-            "`num_workers=0` is the default, and it means that the training loop decodes each item itself while "
-            "the device waits. "
-        )
-        if peak < 1.2:
-            return text + (
-                f"Here workers brought nothing: the best of all was {peak:.2f} times none. Either the cores had other "
-                "work meanwhile, and a worker is worth a free core and nothing else, or handing the items from one "
-                "process to another costs what decoding in parallel saves."
-            )
-        if by_workers[most] >= 0.95 * peak:
-            return text + (
-                f"Here the largest number tried, {most}, was as good as any. More workers than cores do not help "
-                "further; they cost memory, since each is a process."
-            )
-        return text + (
-            f"Past the cores more workers bring nothing: {most} of them reached {by_workers[most]:.2f}, and the best "
-            f"was {peak:.2f}. They share the same cores, and the consumer needs one too."
-        )
+    def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
+        speedups = [q for workers, q in zip(result.data["workers"], result.data["speedup"]) if workers]
+        if all(differs(q) <= 0 for q in speedups):
+            return ["no-gain"]
+        best = max(speedups, key=lambda q: q.value)
+        return ["past-the-cores" if differs(speedups[-1].ratio(best)) < 0 else "most-is-best"]

@@ -6,19 +6,20 @@ from typing import Any
 
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
 from lessons.measure import time
-from lessons.passport import Passport
+from lessons.measure.verdict import FORESEEN, differs, foreseen
+from lessons.passport import Passport, needs
 from lessons.units import Quantity, format_value
+
+WAYS = ("read", "mmap", "mmap and touch")
 
 
 class LoadWeights(Experiment):
     """Load the real model's file: by read() into a buffer, and by mmap."""
 
     id = "cpu_memory.weights"
-    title = "reading the model's file into a fresh buffer, page cache warm"
     unit = "s"
-    question = (
-        "How long does it take to bring the model's weights into a process when the file is already cached?"
-    )
+    needs = (needs.MODEL,)
+    FINDINGS = ("mmap-wins", "read-wins", "as-fast", *FORESEEN)
 
     def predict(self, passport: Passport) -> Outcome:
         from lessons.llm.load import find_model
@@ -59,40 +60,33 @@ class LoadWeights(Experiment):
         for name, way in ways.items():
             progress(name)
             timings[name] = time(way, samples=9).median()
-        data = {name: [q.value, q.low, q.high] for name, q in timings.items()}
-        return Outcome(timings["read"], {"size": size, **data})
+        return Outcome(timings["read"], {"size": size, **timings})
 
     def draw(self, prediction: Outcome, result: Outcome, figure) -> None:
         from lessons import figures
+        from lessons.experiments import looks
 
         (ax,) = figure.axes
-        names = ["read", "mmap", "mmap and touch"]
+        names = list(WAYS)
         marks: dict[str, Any] = {"linestyle": "none", "marker": "_", "ms": 30, "mew": 3}
         figures.predicted(ax, names, [prediction.data[n] for n in names], **marks)
-        values, low, high = ([result.data[n][i] for n in names] for i in range(3))
-        figures.measured(ax, names, values, low, high, linestyle="none")
+        looks.measured(ax, names, [result.data[n] for n in names], linestyle="none")
         figures.time_axis(ax.yaxis)
         ax.set_xlim(-0.6, 2.6)
         ax.legend()
 
-    def alt(self, prediction: Outcome, result: Outcome) -> str:
-        parts = [
-            f"{n} {format_value(result.data[n][0], 's')}, predicted {format_value(prediction.data[n], 's')}"
-            for n in ("read", "mmap", "mmap and touch")
-        ]
-        return "Seconds to load the model's file in three ways: " + "; ".join(parts) + "."
+    def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
+        return {
+            "opened": format_value(result.data["mmap"].value, "s"),
+            "touched": format_value(result.data["mmap and touch"].value, "s"),
+            "by_way": "; ".join(
+                f"{way} {format_value(result.data[way].value, 's')}, "
+                f"predicted {format_value(prediction.data[way], 's')}"
+                for way in WAYS
+            ),
+        }
 
-    def explain(self, prediction: Outcome, result: Outcome) -> str:
-        opened, touched = result.data["mmap"][0], result.data["mmap and touch"][0]
-        text = (
-            f"`mmap` returned after {format_value(opened, 's')}. It had loaded nothing. The bytes came when they "
-            f"were touched, and then it took {format_value(touched, 's')} in all. A loader that is timed without "
-            "touching every byte is timed at making a promise. "
-        )
-        if touched < result.quantity.value:
-            return text + (
-                "Even so `mmap` wins here: it maps the page cache's own pages, while `read` copies them into new ones."
-            )
-        return text + (
-            "Here `read` was no slower: one large copy costs less than a fault for every few pages of the map."
-        )
+    def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
+        faster = differs(result.data["read"].ratio(result.data["mmap and touch"]))
+        winner = {1: "mmap-wins", -1: "read-wins", 0: "as-fast"}[faster]
+        return [winner, foreseen(result.quantity.ratio(prediction.quantity))]

@@ -1,0 +1,43 @@
+"""What an interval shows: the one place where a number becomes a word."""
+
+from __future__ import annotations
+
+from lessons.units import Quantity
+
+# A prediction within a quarter of what was measured, either way, was a good one.
+BAND = 1.25
+
+AS_FORESEEN, MORE, LESS, UNSURE = "as-foreseen", "more-than-foreseen", "less-than-foreseen", "cant-tell"
+FORESEEN = (AS_FORESEEN, MORE, LESS, UNSURE)
+
+
+def within(value: float, band: float = BAND) -> bool:
+    """Tell whether a ratio lies within the band around 1."""
+    return 1 / band <= value <= band
+
+
+def foreseen(ratio: Quantity) -> str:
+    """Return how a measurement came out beside its prediction, decided on the whole interval.
+
+    Args:
+        ratio: measured over predicted, with its interval.
+
+    Returns:
+        "as-foreseen" where the interval lies within the band, "more-than-foreseen" or "less-than-foreseen" where
+        it lies wholly outside, "cant-tell" where it reaches over an end of the band, or is no number.
+    """
+    if within(ratio.low) and within(ratio.high):
+        return AS_FORESEEN
+    if ratio.low > BAND:
+        return MORE
+    if ratio.high < 1 / BAND:
+        return LESS
+    return UNSURE
+
+
+def differs(quantity: Quantity, other: float = 1.0) -> int:
+    """Return 1 where the whole interval lies above ``other``, -1 where it lies below, 0 where they aren't told apart.
+
+    Two measured things are compared by this alone, without a band: a gain of 3 % is a gain if the interval says so.
+    """
+    return (quantity.low > other) - (quantity.high < other)

@@ -1,0 +1,46 @@
+"""Words for intervals: decided on both ends, never on the median alone."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lessons.measure.verdict import AS_FORESEEN, BAND, LESS, MORE, UNSURE, differs, foreseen
+from lessons.units import Quantity
+
+ends = st.tuples(st.floats(0.01, 100), st.floats(0.01, 100)).map(sorted)
+
+
+def interval(low, high, value=None):
+    return Quantity((low + high) / 2 if value is None else value, "1", low, high, 9)
+
+
+@given(ends)
+def test_the_verdict_is_of_the_whole_interval(pair):
+    low, high = pair
+    inside = {0.8 <= p <= 1.25 for p in (low, high)}
+    expected = {
+        MORE: low > 1.25,
+        LESS: high < 0.8,
+        AS_FORESEEN: inside == {True},
+    }
+    found = foreseen(interval(low, high))
+    assert found == next((word for word, holds in expected.items() if holds), UNSURE)
+
+
+@given(ends)
+def test_a_ratio_and_its_inverse_get_opposite_words(pair):
+    low, high = pair
+    opposite = {MORE: LESS, LESS: MORE, AS_FORESEEN: AS_FORESEEN, UNSURE: UNSURE}
+    # Away from the ends of the band, where rounding decides.
+    if min(abs(p / end - 1) for p in pair for end in (BAND, 1 / BAND)) > 1e-9:
+        assert foreseen(interval(1 / high, 1 / low)) == opposite[foreseen(interval(low, high))]
+
+
+def test_an_unbounded_interval_shows_nothing():
+    assert foreseen(interval(float("-inf"), float("inf"), 1.0)) == UNSURE
+    assert foreseen(Quantity(float("nan"), "1")) == UNSURE
+    assert differs(interval(float("-inf"), float("inf"), 5.0)) == 0
+
+
+def test_two_things_differ_where_the_interval_leaves_out_one():
+    assert differs(interval(1.01, 1.05)) == 1 and differs(interval(0.9, 0.99)) == -1
+    assert differs(interval(0.99, 1.5)) == 0 and differs(interval(1.6, 1.8), 1.5) == 1
