@@ -6,13 +6,16 @@ from lessons.passport import Passport
 from lessons.units import KiB, MiB, Quantity
 
 
-def passport(cores=2, nodes=1, pinned=False):
+def passport(cores=2, nodes=1, pinned=False, held=None):
     """A made-up machine with round numbers."""
     rates = {"l1": 200e9, "l2": 100e9, "l3": 40e9, "dram": 20e9}
     latencies = {"l1": 1e-9, "l2": 4e-9, "l3": 20e-9, "dram": 100e-9}
     peaks = {f"cpu.bandwidth.read.{k}.1": Quantity(v, "B/s") for k, v in rates.items()}
     peaks |= {f"cpu.latency.{k}": Quantity(v, "s") for k, v in latencies.items()}
     peaks |= {"cpu.bandwidth.copy.dram.1": Quantity(16e9, "B/s"), "cpu.cost.page_fault": Quantity(2e-7, "s")}
+    peaks["page_cache.read"] = Quantity(8e9, "B/s")
+    if held:
+        peaks["cpu.held.l3"] = Quantity(held, "B")
     if pinned:
         peaks |= {
             f"cuda.transfer.h2d.{k}": Quantity(v, "B/s") for k, v in (("pinned", 50e9), ("pageable", 10e9))
@@ -48,6 +51,14 @@ def test_the_latency_prediction_rises_and_ends_between_the_last_cache_and_memory
     assert seconds == sorted(seconds)
     # 64 MiB over a 32 MiB cache: half of the lines at 20 ns or less, half at 100 ns.
     assert 50e-9 < outcome.quantity.value < 60e-9
+
+
+def test_what_is_kept_of_the_last_cache_moves_the_latency_and_the_textbook_keeps_the_whole():
+    whole, part = x.latency.predict(passport()), x.latency.predict(passport(held=8 * MiB))
+    assert whole.quantity.value == pytest.approx(whole.textbook.value)
+    assert part.textbook.value == pytest.approx(whole.quantity.value)
+    # 64 MiB: an eighth of the lines at 20 ns or less (8 MiB), the others at 100 ns.
+    assert 89e-9 < part.quantity.value < 90.1e-9
 
 
 def test_write_allocate_and_little():
@@ -87,10 +98,10 @@ def loaded(read, touched):
     return Outcome(q(read), {"size": 1, "read": q(read), "mmap": q(0.001), "mmap and touch": q(touched)})
 
 
-def chased(end, crowd=1.0):
-    """A result of ``latency``: as predicted, the last point ``end`` times, those in the last cache ``crowd`` times."""
-    foretold = x.latency.predict(passport()).data
-    factors = [crowd if 2 * MiB < size <= 16 * MiB else 1.0 for size in foretold["sizes"]]
+def chased(end, **machine):
+    """A result of ``latency``: as predicted, but at the last point ``end`` times."""
+    foretold = x.latency.predict(passport(**machine)).data
+    factors = [1.0] * len(foretold["sizes"])
     factors[-1] = end
     seconds = [
         Quantity(f * s, "s", 0.97 * f * s, 1.03 * f * s, 9) for f, s in zip(factors, foretold["seconds"])
@@ -118,7 +129,7 @@ EXAMPLES = [
     (x.latency, passport(), chased(1.6), ["more-than-foreseen"]),
     (x.latency, passport(), chased(0.6), ["less-than-foreseen"]),
     (x.latency, passport(), chased(1.25), ["cant-tell"]),
-    (x.latency, passport(), chased(1.0, crowd=3.0), ["crowded", "as-foreseen"]),
+    (x.latency, passport(held=6 * MiB), chased(1.0, held=6 * MiB), ["slice", "as-foreseen"]),
     (x.write_allocate, passport(), copied(0.98, 1.02), ["no-gain"]),
     (x.write_allocate, passport(), copied(1.39, 1.55), ["traffic"]),
     (x.write_allocate, passport(), copied(1.8, 2.0), ["beyond-traffic"]),

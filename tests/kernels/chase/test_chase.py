@@ -61,6 +61,27 @@ def test_a_walker_goes_on_where_it_stopped(monkeypatch):
     assert len(set(visited)) == 10
 
 
+@pytest.mark.parametrize("walks", [2, 5, 16])
+def test_a_walker_of_many_never_meets_a_line_again_before_its_ring_is_walked(walks, monkeypatch):
+    import lessons.kernels.chase as module
+
+    links, places = ring(64 * 1600), []
+    real = module.chase_many
+
+    def spy(links, steps, starts):
+        places.append((steps, starts.tolist()))
+        return real(links, steps, starts)
+
+    monkeypatch.setattr(module, "chase_many", spy)
+    step = walker(links, 160, walks)
+    for _ in range(3):
+        step()
+    each = 160 // walks
+    assert [steps for steps, _ in places] == [each] * 3 and len(places[0][1]) == walks
+    first = places[0][1]
+    assert [starts for _, starts in places] == [[walk(links, i * each, s) for s in first] for i in range(3)]
+
+
 def test_what_does_not_fit_is_refused_with_a_remedy():
     links = ring(1024)
     with pytest.raises(ValueError, match="multiple of 16, got 17; round it up"):

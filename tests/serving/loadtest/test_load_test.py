@@ -71,8 +71,14 @@ def answered(server):
 
 def test_an_interrupted_test_prints_what_it_measured(server):
     words = ("--requests", "500", "--concurrency", "2", "--input-tokens", "4", "--output-tokens", "3")
+    # A shell's background job ignores Ctrl-C, and so do its children, unless they are told to heed it.
+    heeding = "import signal, runpy; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    heeding += "runpy.run_module('lessons', run_name='__main__', alter_sys=True)"
     process = subprocess.Popen(
-        [*COMMAND, server, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", heeding, *COMMAND[3:], server, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     before = answered(server)
     while answered(server) < before + 5:

@@ -9,6 +9,7 @@ from lessons.experiments.cpu_memory.curves import (
     draw_curve,
     falls_early,
     falls_late,
+    held,
     sizes_up_to,
 )
 from lessons.formulas import memory
@@ -28,11 +29,11 @@ class BandwidthStaircase(Experiment):
 
     def predict(self, passport: Passport) -> Outcome:
         # Both sides of each cache's end, so that the line steps down exactly there.
-        ends = {end for cache in caches(passport) for end in (cache, cache + 1)}
+        ends = {end for cache in held(passport) for end in (cache, cache + 1)}
         sizes = sorted({*sizes_up_to(passport.sizes["cpu.dram"]), *ends})
         levels = passport.levels
         rates = [passport.bandwidth("read", level).value for level in levels]
-        expected = [rates[min(memory.level(s, caches(passport)), len(rates) - 1)] for s in sizes]
+        expected = [rates[min(memory.level(s, held(passport)), len(rates) - 1)] for s in sizes]
         return Outcome(
             passport.bandwidth("read", "dram"),
             {"sizes": sizes, "rates": expected, "caches": caches(passport), "levels": levels},

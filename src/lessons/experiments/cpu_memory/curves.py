@@ -13,6 +13,15 @@ def caches(passport: Passport) -> list[int]:
     return [c["bytes"] for c in passport.machine["caches"]]
 
 
+def held(passport: Passport) -> list[int]:
+    """Return the bytes of each cache that one thread gets to keep, smallest first.
+
+    They are the reported sizes but for the last cache, of which the passport measured the part that is ours.
+    """
+    reported = caches(passport)
+    return [*reported[:-1], min(reported[-1], passport.held())] if reported else []
+
+
 def sizes_up_to(largest: int, step: int = 2) -> list[int]:
     """Return working sets from 8 KiB to ``largest``, each ``step`` times the one before, and ``largest``."""
     sizes = [8 * KiB]
@@ -71,18 +80,3 @@ def falls_early(prediction: Outcome, result: Outcome) -> bool:
     measured = dict(zip(result.data["sizes"], result.data["rates"]))
     ends = [size for size in prediction.data["caches"] if size in measured and size in expected]
     return any(measured[size].high < expected[size] / BAND for size in ends)
-
-
-def crowded(prediction: Outcome, result: Outcome) -> float:
-    """Return the largest measured over predicted latency among the rings that should fit in a shared last cache.
-
-    Of each measurement the low end of its interval counts; 1 where no ring was slower.
-    """
-    caches = prediction.data["caches"]
-    expected = dict(zip(prediction.data["sizes"], prediction.data["seconds"]))
-    inside = [
-        seconds.low / expected[size]
-        for size, seconds in zip(result.data["sizes"], result.data["seconds"])
-        if size in expected and len(caches) > 1 and 2 * caches[-2] < size <= caches[-1] // 2
-    ]
-    return max([1.0, *inside])

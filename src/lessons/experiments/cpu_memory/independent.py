@@ -36,19 +36,14 @@ class Independent(Experiment):
         )
 
     def run(self, progress: Progress = SILENT) -> Outcome:
-        import numpy as np
-
-        from lessons.kernels.chase import chase_many, ring
+        from lessons.kernels.chase import ring, walker
 
         links = ring(dram_bytes(2, self.limit))
-        lines = len(links) // 8
         per_load: list[Quantity] = []
         for walks in self.WALKS:
             progress(f"{walks} walks")
-            starts = np.linspace(0, lines, walks, endpoint=False).astype(np.int64) * 8
-            steps = (1 << 15) // walks
-            timing = time(lambda: chase_many(links, steps, starts), samples=11)
-            per_load.append(timing.median().scaled(1 / (steps * walks)))
+            steps = 1 << 15
+            per_load.append(time(walker(links, steps, walks), samples=15).median().scaled(1 / steps))
         speedups = [per_load[0].ratio(q) for q in per_load]
         return Outcome(speedups[-1], {"walks": list(self.WALKS), "speedup": speedups})
 

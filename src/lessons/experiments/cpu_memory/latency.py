@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
-from lessons.experiments.cpu_memory.curves import caches, crowded, dram_bytes, draw_curve, sizes_up_to
+from lessons.experiments.cpu_memory.curves import caches, dram_bytes, draw_curve, held, sizes_up_to
 from lessons.formulas import memory
 from lessons.measure import time
-from lessons.measure.verdict import BAND, FORESEEN, foreseen
+from lessons.measure.verdict import FORESEEN, foreseen, within
 from lessons.passport import Passport
-from lessons.units import Quantity, format_binary, format_value
+from lessons.units import MiB, Quantity, format_binary, format_value
 
 
 class LatencyStaircase(Experiment):
@@ -17,17 +17,19 @@ class LatencyStaircase(Experiment):
     id = "cpu_memory.latency"
     unit = "s"
     SMALL = {"limit": 1 << 20}
-    FINDINGS = ("crowded", *FORESEEN)
+    FINDINGS = ("slice", *FORESEEN)
     limit = 1 << 40  # bytes of the largest ring
 
     def predict(self, passport: Passport) -> Outcome:
         sizes = sizes_up_to(passport.sizes["cpu.dram"] // 2, 4)
         ends, levels = caches(passport), passport.levels
         latencies = [passport.latency(level).value for level in levels]
-        expected = [memory.chase_latency(s, ends, latencies) for s in sizes]
+        ours = held(passport)
+        expected = [memory.chase_latency(s, ours, latencies) for s in sizes]
         # The curve's last point mixes the last cache and memory; the passport's spread goes with it.
         value = passport.latency("dram").scaled(expected[-1] / latencies[-1])
-        return Outcome(value, {"sizes": sizes, "seconds": expected, "caches": ends, "levels": levels})
+        data = {"sizes": sizes, "seconds": expected, "caches": ends, "held": ours, "levels": levels}
+        return Outcome(value, data, Quantity(memory.chase_latency(sizes[-1], ends, latencies), "s"))
 
     def run(self, progress: Progress = SILENT) -> Outcome:
         from lessons.kernels.chase import chase, ring, walker
@@ -55,9 +57,11 @@ class LatencyStaircase(Experiment):
         return {
             "first": format_value(first, "s"),
             "factor": f"{result.quantity.value / first:.0f}",
-            "slower": f"{crowded(prediction, result):.1f}",
+            "reported": format_binary(max(prediction.data["caches"], default=0)),
+            "kept": format_value(max(prediction.data["held"], default=0) / MiB, "MiB", 2),
         }
 
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
-        found = ["crowded"] if crowded(prediction, result) > BAND else []
+        kept, reported = (max(prediction.data[name], default=1) for name in ("held", "caches"))
+        found = [] if within(kept / reported) else ["slice"]
         return [*found, foreseen(result.quantity.ratio(prediction.quantity))]

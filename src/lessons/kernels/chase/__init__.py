@@ -64,7 +64,7 @@ def chase_many(links: Any, steps: int, starts: Any) -> Any:
     return cpu.chase_many(links, steps, starts)
 
 
-def walker(links: Any, steps: int) -> Callable[[], None]:
+def walker(links: Any, steps: int, walks: int = 1) -> Callable[[], None]:
     """Return a function that makes ``steps`` loads a call and goes on where it stopped, for timing.
 
     A walk that started anew each time would find in a cache the lines that it fetched the time before, however
@@ -72,11 +72,26 @@ def walker(links: Any, steps: int) -> Callable[[], None]:
 
     Args:
         links, steps: as for ``chase``.
+        walks: on the CPU, independent walks that share the steps, begun at equal distances in memory.
     """
+    if walks > 1:
+        return _walker_of_many(links, steps // walks, walks)
     place = 0
 
     def walk() -> None:
         nonlocal place
         place = chase(links, steps, start=place)
+
+    return walk
+
+
+def _walker_of_many(links: Any, steps: int, walks: int) -> Callable[[], None]:
+    import numpy as np
+
+    places = np.linspace(0, len(links) // 8, walks, endpoint=False).astype(np.int64) * 8
+
+    def walk() -> None:
+        nonlocal places
+        places = chase_many(links, steps, places)
 
     return walk
