@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from lessons.formulas.llama import multiplied
 from lessons.kernels.packed import pack, side_by_side
+from lessons.kernels.tools.buffers import Arena
 from lessons.llm.config import ModelConfig
 from lessons.llm.gguf import GGUF, GGUFError
 from lessons.llm.linear import PackedMatrix, Weights
@@ -105,18 +107,24 @@ def read_weights(
     """
     config = ModelConfig.from_gguf(file.metadata)
     check(config, file)
+    on_cpu = torch.device(device).type == "cpu"
+    numbers = sum(multiplied(config)) + 64 * len(file.tensors)  # each matrix begins on a cache line
+    arena = Arena(numbers * dtype.itemsize) if on_cpu and arithmetic is None else None
 
     def matrix(*names: str) -> Weights:
         if arithmetic is not None:
             return packed_matrix(file, names, arithmetic, device)
         parts = [read_tensor(file, f"{name}.weight") for name in names]
         parts = [through(part) if through else part for part in parts]
-        return torch.from_numpy(np.concatenate(parts) if len(parts) > 1 else parts[0]).to(device, dtype)
+        whole = torch.from_numpy(np.concatenate(parts) if len(parts) > 1 else parts[0])
+        if arena is None:
+            return whole.to(device, dtype)
+        bits = f"int{8 * dtype.itemsize}"  # NumPy has no bfloat16
+        return torch.from_numpy(arena.take(tuple(whole.shape), bits)).view(dtype).copy_(whole)
 
     def vector(name: str) -> torch.Tensor:
         return torch.from_numpy(read_tensor(file, f"{name}.weight")).to(device)
 
-    embedding = matrix("token_embd")
     layers = tuple(
         Layer(
             attn_norm=vector(f"blk.{i}.attn_norm"),
@@ -128,7 +136,8 @@ def read_weights(
         )
         for i in range(config.layers)
     )
-    if arithmetic is not None and torch.device(device).type == "cpu":
+    embedding = matrix("token_embd")  # the head, and so the last to be read in a step
+    if arithmetic is not None and on_cpu:
         layers, embedding = in_order_of_use(layers, embedding)
     turns = rotary_turns(config).to(device)
     return LlamaWeights(config, dtype, embedding, layers, vector("output_norm"), turns)

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from lessons import topology
+from lessons.measure.verdict import BAND, within
 from lessons.notebook.tables import Table, table
 from lessons.results import Entry, Ledger
 from lessons.units import format_value
@@ -17,7 +18,7 @@ def mine(ledger: Ledger | None = None) -> list[Entry]:
 
 
 def card(entries: list[Entry] | None = None) -> Table:
-    """Return the table of all entries: predicted, measured, the ratio, and the reader's guesses if any.
+    """Return the table of all entries: predicted, measured, the ratio, and the textbook's values and guesses if any.
 
     Args:
         entries: those of this machine when left out, here and in the functions below.
@@ -25,6 +26,10 @@ def card(entries: list[Entry] | None = None) -> Table:
     entries = mine() if entries is None else entries
     columns = ["experiment", "what", "predicted", "measured", "measured / predicted"]
     rows: list[list[Any]] = [[e.id, e.title, e.predicted, e.measured, e.ratio] for e in entries]
+    if any(e.textbook is not None for e in entries):
+        columns.insert(2, "by the textbook")
+        for row, e in zip(rows, entries):
+            row.insert(2, None if e.textbook is None else format_value(e.textbook.value, e.textbook.unit))
     if any(e.guess is not None for e in entries):
         columns.append("your guess")
         for row, e in zip(rows, entries):
@@ -33,7 +38,9 @@ def card(entries: list[Entry] | None = None) -> Table:
 
 
 def ratios(entries: list[Entry] | None = None) -> Any:
-    """Return a figure of all ratios, 1 in the middle, on a logarithmic axis.
+    """Return a figure of all ratios, 1 in the middle, on a logarithmic axis; hollow where the textbook's value is.
+
+    The textbook's closed form stands beside a prediction that adds to it, and is not counted.
 
     A ratio that such an axis does not have (nothing was predicted, or a sign differs) is in the table only.
     """
@@ -50,14 +57,25 @@ def ratios(entries: list[Entry] | None = None) -> Any:
     with figures.style():
         places = list(range(len(entries)))[::-1]
         values = [e.ratio.value for e in entries]
-        left, right = min(0.4, *values) / 1.3, max(2.5, *values) * 1.3
+        textbook = [
+            (e.measured.value / e.textbook.value, place)
+            for e, place in zip(entries, places)
+            if e.textbook is not None and e.textbook.value > 0
+        ]
+        all_values = [*values, *(value for value, _ in textbook)]
+        left, right = min(0.4, *all_values) / 1.3, max(2.5, *all_values) * 1.3
         ends = (  # as far as the axis goes: an interval may have no end
             [v - min(v, max(left, e.ratio.low)) for v, e in zip(values, entries)],
             [max(v, min(right, e.ratio.high)) - v for v, e in zip(values, entries)],
         )
-        ax.errorbar(values, places, xerr=ends, fmt="o", color=figures.COLOURS["blue"], capsize=2.5)
+        looks = {"fmt": "o", "color": figures.COLOURS["blue"], "capsize": 2.5, "label": "over the prediction"}
+        ax.errorbar(values, places, xerr=ends, **looks)
+        if textbook:
+            hollow = {"marker": "o", "ls": "none", "mfc": "none", "color": figures.COLOURS["green"]}
+            ax.plot(*zip(*textbook), label="over the textbook", **hollow)
+            ax.legend()
         ax.axvline(1, color=figures.COLOURS["vermilion"], ls="--")
-        ax.axvspan(0.8, 1.25, color=figures.COLOURS["vermilion"], alpha=0.12, lw=0)
+        ax.axvspan(1 / BAND, BAND, color=figures.COLOURS["vermilion"], alpha=0.12, lw=0)
         ax.set_xscale("log")
         ax.set_xlim(left, right)
         ticks = [t for t in (0.1, 0.25, 0.5, 1, 2, 4, 10) if left <= t <= right]
@@ -65,8 +83,10 @@ def ratios(entries: list[Entry] | None = None) -> Any:
         ax.minorticks_off()
         ax.set_yticks(places, [e.id for e in entries])
         ax.set_xlabel("measured / predicted")
-    inside = sum(0.8 <= v <= 1.25 for v in values)
-    words = f"Measured over predicted, experiments: {len(entries)}. Of these, between 0.8 and 1.25: {inside}."
+    inside = sum(within(value) for value in values)
+    words = f"Measured over predicted, experiments: {len(entries)}. Of these, between {1 / BAND:g} and {BAND:g}: {inside}."
+    if textbook:
+        words += f" With a hollow mark for the textbook beside the prediction: {len(textbook)}."
     return figures.render(figure, words + (f" Without a ratio to draw: {without}." if without else ""))
 
 
@@ -75,7 +95,7 @@ def summary(entries: list[Entry] | None = None) -> str:
     entries = mine() if entries is None else entries
     if not entries:
         return "The ledger is empty: run the chapters first, then this page."
-    inside = [e for e in entries if 0.8 <= e.ratio.value <= 1.25]
+    inside = [e for e in entries if within(e.ratio.value)]
     count = (
         f"Of **{len(entries)}** predictions, **{len(inside)}** came within a quarter of what was measured."
     )
