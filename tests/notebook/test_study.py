@@ -16,9 +16,8 @@ from lessons.units import Quantity
 
 class Answer(Experiment):
     id = "intro.answer"
-    title = "an answer"
     unit = "s"
-    question = "How long?"
+    passages = {"title": "an answer", "question": "How long?", "text": "It took {ratio} times.", "alt": "A line."}  # noqa: RUF012
 
     def predict(self, passport):
         return Outcome(Quantity(2.0, "s"), {"x": [1, 2]})
@@ -29,9 +28,6 @@ class Answer(Experiment):
 
     def draw(self, prediction, result, figure):
         figure.axes[0].plot(prediction.data["x"], result.data["x"])
-
-    def explain(self, prediction, result):
-        return f"It took {result.quantity.value / prediction.quantity.value:.1f} times the prediction."
 
 
 class Imagined(Answer):
@@ -100,6 +96,22 @@ def test_a_ledger_that_cannot_be_written_is_a_sentence_after_the_result(ledger):
     assert any("<svg" in o.data.get("text/html", "") for o in result)
     assert "not on the report card" in last.data["text/markdown"]
     assert str(ledger.path) in last.data["text/markdown"]
+
+
+class Longer(Answer):
+    def predict(self, passport):
+        return Outcome(Quantity(2.0, "s"), {"x": [1, 2]}, textbook=Quantity(1.0, "s"))
+
+
+def test_the_textbook_stands_beside_the_prediction_and_is_not_counted(ledger):
+    outputs = displayed(Longer())
+    assert any("by the textbook" in str(o.data.get("text/plain")) for o in outputs)
+    (entry,) = ledger.entries()
+    assert entry.textbook.value == 1.0 and entry.ratio.value == pytest.approx(1.5)
+    assert card([entry]).columns[2] == "by the textbook" and card([entry]).rows[0][2] == "1.00 s"
+    assert "hollow mark for the textbook beside the prediction: 1" in ratios([entry])._repr_html_()
+    plain = dataclasses.replace(entry, textbook=None)
+    assert "by the textbook" not in card([plain]).columns and summary([plain]) == summary([entry])
 
 
 def test_the_report_card_is_of_this_machine(ledger):
