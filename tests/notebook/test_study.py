@@ -17,7 +17,7 @@ from lessons.units import Quantity
 class Answer(Experiment):
     id = "intro.answer"
     unit = "s"
-    passages = {"title": "an answer", "question": "How long?", "text": "It took {ratio} times.", "alt": "A line."}  # noqa: RUF012
+    passages = {"title": "an answer", "question": "How long?", "text": "It took {ratio} times.", "alt": "A line."}
 
     def predict(self, passport):
         return Outcome(Quantity(2.0, "s"), {"x": [1, 2]})
@@ -109,7 +109,7 @@ def test_the_textbook_stands_beside_the_prediction_and_is_not_counted(ledger):
     (entry,) = ledger.entries()
     assert entry.textbook.value == 1.0 and entry.ratio.value == pytest.approx(1.5)
     assert card([entry]).columns[2] == "by the textbook" and card([entry]).rows[0][2] == "1.00 s"
-    assert "hollow mark for the textbook beside the prediction: 1" in ratios([entry])._repr_html_()
+    assert "hollow mark for the textbook beside the prediction: 1" in ratios([entry]).alt
     plain = dataclasses.replace(entry, textbook=None)
     assert "by the textbook" not in card([plain]).columns and summary([plain]) == summary([entry])
 
