@@ -10,27 +10,11 @@ from importlib.metadata import version
 
 from lessons import topology
 from lessons.passport.document import Passport
-from lessons.topology import Topology
+from lessons.topology import Topology, working_sets
 from lessons.units import Quantity
 
 Progress = Callable[[str], None]
 Peaks = Iterator[tuple[str, Quantity]]
-
-
-def working_sets(machine: Topology) -> dict[str, int]:
-    """Return the bytes that stand for each level: well inside each cache, and well beyond the last.
-
-    A shared last-level cache is touched with a few times the cache before it, since strangers may hold most
-    of it. Memory wants four times the last level (STREAM's rule), but never more than an eighth of what this
-    process may use: on a small machine with a large cache the passport says less than it should.
-    """
-    sets: dict[str, int] = {}
-    for inner, cache in zip((None, *machine.caches), machine.caches):
-        sets[cache.level] = (
-            cache.bytes // 2 if cache.cores == 1 or inner is None else min(4 * inner.bytes, cache.bytes // 2)
-        )
-    sets["dram"] = min(4 * machine.last_level().bytes, machine.memory // 8)
-    return {level: size // 8192 * 8192 for level, size in sets.items()}
 
 
 def measure(progress: Progress = lambda message: None) -> Passport:
