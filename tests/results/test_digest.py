@@ -138,6 +138,16 @@ def test_a_chapter_may_be_a_package(package):
     assert code_digest(name, package) != before
 
 
+def test_what_is_apart_is_left_out_with_what_only_it_imports(package):
+    (package / "rooms" / "__init__.py").write_text("from lessons.rooms import beside, other\n")
+    reached = set(digest.closure("lessons.rooms.deep", package, apart=("lessons.rooms",)))
+    assert reached == {"lessons.rooms.deep"}
+    before = code_digest("lessons.rooms.deep", package, apart=("lessons.rooms",))
+    assert before != code_digest("lessons.rooms.deep", package)
+    append(package / "rooms" / "beside.py", "EXTRA = 1\n")
+    assert code_digest("lessons.rooms.deep", package, apart=("lessons.rooms",)) == before
+
+
 @pytest.mark.parametrize("name", ["lessons.experiments.nothing", "numpy", "lessons.units.GB"])
 def test_a_missing_module_is_said(name):
     with pytest.raises(ModuleNotFoundError, match=re.escape(name)):
