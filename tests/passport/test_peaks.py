@@ -61,7 +61,7 @@ def test_a_stale_page_is_measured_again_with_its_reason(tmp_path):
     there, file, said = fakes(), tmp_path / "machine.json", []
     peaks(there, file).bring()
     record = json.loads(file.read_text())
-    record["probes"]["chase"]["digest"] = "older"
+    record["probes"]["chase"] |= {"digest": "older", "files": "older"}
     file.write_text(json.dumps(record))
     mine = peaks(there, file, said.append)
     assert mine.due() == {"chase": "its code has changed"}

@@ -18,7 +18,7 @@ from .fakes import STREAM, Fake
 
 HERE = topology.read()
 PAGE = Page(
-    "a digest", "2026-01-02", {"numpy": "2"}, {"dram": 1 << 20},
+    "a digest", "a hash", "2026-01-02", {"numpy": "2"}, {"dram": 1 << 20},
     {"cpu.latency.dram": Quantity(1e-7, "s", 0.9e-7, 1.1e-7, 9)}, {"cpu.latency.dram": "why not"},
 )  # fmt: skip
 
@@ -208,7 +208,7 @@ def test_the_command_measures_all_or_what_is_needed(tmp_path, capsys, fakes):
     assert [len(fake.asked) for fake in fakes] == [1, 1]
     assert "is of this machine and this code; kept" in capsys.readouterr().out
     record = json.loads(file.read_text())
-    record["probes"]["stream"]["digest"] = "older"
+    record["probes"]["stream"] |= {"digest": "older", "files": "older"}
     file.write_text(json.dumps(record))
     assert main([*command, "--if-needed"]) == 0
     assert [len(fake.asked) for fake in fakes] == [1, 2]

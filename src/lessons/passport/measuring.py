@@ -10,6 +10,7 @@ from lessons.passport.doubts import doubts, memory_in_cache
 from lessons.passport.pages import Page
 from lessons.passport.probe import Probe, Progress
 from lessons.results.context import versions
+from lessons.results.digest import files_hash
 from lessons.topology import Topology, working_sets
 from lessons.units import format_bytes
 
@@ -27,7 +28,7 @@ def take(probe: Probe, machine: Topology, progress: Progress) -> Page:
         machine: on what.
         progress: told in a few words what is being measured.
     """
-    asked, digest = working_sets(machine), probe.digest()
+    asked, digest, files = working_sets(machine), probe.digest(), files_hash()
     with _all_threads(machine.cores):
         sizes, peaks = asked, dict(probe.measure(machine, asked, progress))
         if probe.by_level and memory_in_cache(peaks):
@@ -48,6 +49,7 @@ def take(probe: Probe, machine: Topology, progress: Progress) -> Page:
             peaks.update({key: again[key] for key in found if key in again})
     return Page(
         digest=digest,
+        files=files,
         date=datetime.date.today().isoformat(),
         versions=versions(),
         sizes=asked if probe.by_level else {},
@@ -62,7 +64,8 @@ def stale(page: Page | None, probe: Probe, machine: Topology) -> str:
         return "not measured yet"
     if probe.by_level and page.sizes != working_sets(machine):
         return "its working sets have changed"
-    return "" if page.digest == probe.digest() else "its code has changed"
+    same = page.files == files_hash() or page.digest == probe.digest()
+    return "" if same else "its code has changed"
 
 
 def _first(found: Mapping[str, str]) -> str:

@@ -22,6 +22,7 @@ class Page:
 
     Attributes:
         digest: of the code that measured (``Probe.digest``).
+        files: ``files_hash`` at that time: while it is the same, nobody need look closer.
         date: the day, ISO.
         versions: of Python and the packages that make the numbers.
         sizes: bytes of each level's working set; empty where the probe has no use for them.
@@ -30,6 +31,7 @@ class Page:
     """
 
     digest: str
+    files: str
     date: str
     versions: dict[str, str]
     sizes: dict[str, int]
@@ -47,7 +49,7 @@ class Page:
             ValueError, KeyError, TypeError, AttributeError: when the record is not what ``to_json`` writes.
         """
         page = Page(**{**record, "peaks": {k: _quantity(item) for k, item in record["peaks"].items()}})
-        texts = [page.digest, page.date, *page.versions.values(), *page.doubts.values()]
+        texts = [page.digest, page.files, page.date, *page.versions.values(), *page.doubts.values()]
         if not all(isinstance(text, str) for text in texts):
             raise TypeError("a text is not a text")
         if not all(type(size) is int for size in page.sizes.values()):

@@ -52,6 +52,20 @@ def code_digest(module: str, package: Path = PACKAGE, apart: Collection[str] = (
     return _sha256(parts)
 
 
+@cache
+def files_hash(package: Path = PACKAGE) -> str:
+    """Return a SHA-256 over the package's files as they stand, read once a process.
+
+    While it stays the same, so does every digest; and to read all files takes a tenth of the time that it takes to
+    understand some of them.
+    """
+    paths = sorted(path for path in package.rglob("*") if path.suffix in (".py", *DATA) and path.is_file())
+    names = (path.relative_to(package).as_posix() for path in paths)
+    return _sha256(
+        f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()}" for name, path in zip(names, paths)
+    )
+
+
 def closure(module: str, package: Path = PACKAGE, apart: Collection[str] = ()) -> dict[str, Part]:
     """Return ``module`` and all ``lessons`` modules that it reaches through imports, those ``apart`` left out.
 
