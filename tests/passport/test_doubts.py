@@ -83,6 +83,11 @@ def test_an_interval_wider_than_a_factor_of_two_is_doubted():
     assert "disk.read" in found(disk__read=Quantity(1.0, "B/s", 0.0, 1.0, 5))
 
 
+def test_of_several_doubts_the_worst_is_said():
+    both = found(cpu__bandwidth__read__l1__8=Quantity(4e6, "B/s", 1e6, 9e6, 15))
+    assert "8 threads together" in both["cpu.bandwidth.read.l1.8"]
+
+
 def test_memory_as_fast_as_the_last_cache_is_noticed():
     read, latency = "cpu.bandwidth.read.dram.8", "cpu.latency.dram"
     assert list(memory_in_cache({**SOUND, read: rate(680e9)})) == [read]

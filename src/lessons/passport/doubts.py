@@ -18,7 +18,7 @@ def doubts(peaks: Mapping[str, Quantity]) -> dict[str, str]:
     Args:
         peaks: all peaks of one probe, by key.
     """
-    return {**_upside_down(peaks), **_crowded(peaks), **_wide(peaks)}
+    return {**_wide(peaks), **_upside_down(peaks), **_crowded(peaks)}  # the worst is said
 
 
 def memory_in_cache(peaks: Mapping[str, Quantity]) -> dict[str, str]:
