@@ -10,7 +10,6 @@ import gcc
 from lessons import topology
 from lessons.kernels.chase import chase, ring
 from lessons.measure import compare
-from lessons.passport.measuring import working_sets
 
 NEAR = ("l1", "l2")
 
@@ -41,7 +40,7 @@ def measure_once() -> common.Record:
     """Return the nearer caches' worse ratio, and for L3 and memory whether the intervals overlap."""
     walk_in_c = gcc.load("chase").chase
     walk_in_c.argtypes, walk_in_c.restype = [c_void_p, c_long], c_void_p
-    sizes = working_sets(topology.read())
+    sizes = topology.working_sets(topology.read())
     # Near the core a sample is short, so that many fit between two interruptions.
     plans = {name: (1 << 18, 90) if name in NEAR else (1 << 17, 18) for name in sizes}
     levels = {name: level(size, *plans[name], walk_in_c) for name, size in sizes.items()}
@@ -56,5 +55,5 @@ def measure_once() -> common.Record:
 
 if __name__ == "__main__":
     # Where there is no L3 the memory's intervals alone are asked for.
-    far_levels = [name for name in working_sets(topology.read()) if name not in NEAR]
+    far_levels = [name for name in topology.working_sets(topology.read()) if name not in NEAR]
     common.main(measure_once, bar=0.97, other_bars={f"overlap_{name}": 1.0 for name in far_levels})

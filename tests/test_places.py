@@ -7,7 +7,8 @@ import pytest
 from lessons.errors import LessonError
 from lessons.places import is_passport, ledger_path, passport_path
 
-OURS = json.dumps({"version": 1, "fingerprint": "x; 2 cores", "machine": {}, "peaks": {}})
+OURS = json.dumps({"fingerprint": "x; 2 cores", "machine": {}, "probes": {}})
+BEFORE = json.dumps({"version": 1, "fingerprint": "x; 2 cores", "machine": {}, "peaks": {}})
 
 
 @pytest.fixture
@@ -26,14 +27,23 @@ def test_without_a_passport_both_are_here(inner):
     assert ledger_path() == inner / "_build" / "ledger"
 
 
-def test_a_passport_above_is_found_and_the_ledger_lies_beside_it(inner, tmp_path):
-    (tmp_path / "machine.json").write_text(OURS)
+@pytest.mark.parametrize("text", [OURS, BEFORE])
+def test_a_passport_above_is_found_and_the_ledger_lies_beside_it(inner, tmp_path, text):
+    (tmp_path / "machine.json").write_text(text)
     assert passport_path() == tmp_path / "machine.json"
     assert ledger_path() == tmp_path / "_build" / "ledger"
 
 
 @pytest.mark.parametrize(
-    "text", ['{"my": "settings"}', "", "nonsense", "[]", OURS.replace('"x; 2 cores"', "7")]
+    "text",
+    [
+        '{"my": "settings"}',
+        "",
+        "nonsense",
+        "[]",
+        OURS.replace('"x; 2 cores"', "7"),
+        OURS.replace("probes", "peaks"),
+    ],
 )
 def test_a_strangers_file_is_passed_by(inner, tmp_path, text):
     (tmp_path / "machine.json").write_text(OURS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 from lessons.errors import LessonError
 
@@ -12,7 +13,7 @@ PASSPORT = "machine.json"
 
 
 def is_passport(path: Path) -> bool:
-    """Tell whether ``path`` is a file that this book wrote as a passport, of whatever version or machine.
+    """Tell whether ``path`` is a file that this book wrote as a passport, of whatever form or machine.
 
     Others keep a ``machine.json`` too: theirs is neither read nor written.
     """
@@ -20,8 +21,13 @@ def is_passport(path: Path) -> bool:
         record = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
     except (OSError, ValueError, RecursionError):
         return False
-    kinds = {"version": int, "fingerprint": str, "machine": dict, "peaks": dict}
-    return isinstance(record, dict) and all(isinstance(record.get(key), kind) for key, kind in kinds.items())
+    if not isinstance(record, dict):
+        return False
+    forms: tuple[dict[str, type], ...] = (
+        {"probes": dict},
+        {"version": int, "peaks": dict},
+    )  # now, and before
+    return any(_has(record, {"fingerprint": str, "machine": dict, **form}) for form in forms)
 
 
 def passport_path() -> Path:
@@ -54,3 +60,7 @@ def ledger_path() -> Path:
     here = Path.cwd()
     home = next((folder for folder in (here, *here.parents) if is_passport(folder / PASSPORT)), here)
     return home / "_build" / "ledger"
+
+
+def _has(record: dict[str, Any], kinds: dict[str, type]) -> bool:
+    return all(isinstance(record.get(key), kind) for key, kind in kinds.items())

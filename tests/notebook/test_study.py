@@ -10,6 +10,7 @@ from lessons import topology
 from lessons.experiments.base import Experiment, Outcome, Unavailable
 from lessons.notebook import study as study_function
 from lessons.notebook.report_card import card, ratios, summary
+from lessons.passport import PassportError
 from lessons.results import Entry, Ledger
 from lessons.units import Quantity
 
@@ -39,6 +40,13 @@ class Missing(Answer):
 
     def predict(self, passport):
         raise Unavailable("this machine has no second answer")
+
+
+class Beyond(Answer):
+    id = "intro.beyond"
+
+    def predict(self, passport):
+        raise PassportError("this machine has no second answer")
 
 
 @pytest.fixture
@@ -78,8 +86,9 @@ def test_a_simulated_result_is_not_called_measured(ledger, kind, word, other):
     assert f"{word} / predicted" in numbers and other not in numbers
 
 
-def test_what_cannot_run_is_said_and_not_written(ledger):
-    (output,) = displayed(Missing())
+@pytest.mark.parametrize("kind", [Missing, Beyond])
+def test_what_cannot_run_is_said_and_not_written(ledger, kind):
+    (output,) = displayed(kind())
     assert "no second answer" in output.data["text/markdown"]
     assert ledger.entries() == []
 

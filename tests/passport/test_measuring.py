@@ -1,59 +1,91 @@
-"""The sizes that stand for each level, on many computers. A real measurement runs in tests/robustness."""
+"""How peaks are measured, and measured again. A real measurement runs in tests/robustness."""
 
+import dataclasses
 import sys
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from lessons.passport.cpu import fresh_pages, page_fault
-from lessons.passport.measuring import _all_threads, working_sets
-from lessons.topology import Cache, Node, Topology
+from lessons.passport.measuring import _all_threads, stale, take
+from lessons.passport.probes.costs import fresh_pages, page_fault
+from lessons.topology import Cache, Topology, working_sets
 from lessons.units import GiB, KiB, MiB
 
+from .fakes import Fake
 
-@st.composite
-def machines(draw):
-    cores = draw(st.integers(1, 256))
-    caches, size = [], draw(st.integers(16, 192)) * KiB
-    for level in range(1, 1 + draw(st.integers(0, 4))):
-        caches.append(Cache(f"l{level}", size, 64, draw(st.sampled_from([1, 2, cores]))))
-        size *= draw(st.integers(4, 40))
-    memory = draw(st.integers(1, 512)) * GiB
-    return Topology("cpu", "x86_64", "Linux", cores, memory, tuple(caches), (Node(0, (0,), memory, (10,)),))
+MACHINE = Topology("cpu", "x86_64", "Linux", 1, 64 * GiB, (Cache("l1", 32 * KiB), Cache("l2", MiB)), ())
+SIZES = working_sets(MACHINE)
+LEVELS = {"read.l1.1": 9.0, "read.l2.1": 3.0, "read.dram.1": 1.0}
 
 
-@given(machines())
-def test_every_level_has_a_set_that_stays_inside_its_cache(machine):
-    sets = working_sets(machine)
-    assert list(sets) == [c.level for c in machine.caches] + ["dram"]
-    for cache in machine.caches:
-        assert 0 < sets[cache.level] <= cache.bytes // 2
-    assert all(size % 8192 == 0 for size in sets.values())
+def measured(*rounds, machine=MACHINE, **options):
+    """Return a page, how often it was measured and for which levels, and what was said."""
+    fake, said = Fake(rounds=rounds, **options), []
+    return take(fake.probe, machine, said.append), fake.asked, said
 
 
-@given(machines())
-def test_each_set_is_too_large_for_the_caches_before_it(machine):
-    sets = working_sets(machine)
-    for inner, outer in zip(machine.caches, machine.caches[1:]):
-        assert sets[outer.level] >= 2 * inner.bytes // 8192 * 8192
+def test_what_is_sound_is_measured_once():
+    page, asked, said = measured(LEVELS, by_level=True)
+    assert asked == [SIZES] and page.sizes == SIZES and not page.doubts and not said
+    assert {key: peak.value for key, peak in page.peaks.items()} == {
+        f"cpu.chase.{key}": value for key, value in LEVELS.items()
+    }
 
 
-@given(machines())
-def test_memory_is_far_beyond_the_last_cache_where_there_is_room(machine):
-    last, size = machine.last_level().bytes, working_sets(machine)["dram"]
-    assert size <= machine.memory // 8
-    if machine.memory >= 32 * last:
-        assert size > 4 * last - 8192
+def test_only_what_is_doubtful_is_measured_again():
+    disturbed = {**LEVELS, "read.l1.1": 2.0}
+    page, asked, said = measured(disturbed, {**LEVELS, "copy.l1.1": 7.0}, by_level=True)
+    assert asked == [SIZES, {"l1": SIZES["l1"]}]
+    assert page.peaks["cpu.chase.read.l1.1"].value == 9.0 and not page.doubts
+    assert "cpu.chase.copy.l1.1" not in page.peaks
+    (line,) = said
+    assert "cpu.chase.read.l1.1 is doubtful, l1 is slower than l2" in line and "measuring again" in line
 
 
-def test_a_crowded_last_level_is_touched_with_little():
-    machine = Topology(
-        "cpu", "x86_64", "Linux", 8, 64 * GiB,
-        (Cache("l1", 32 * KiB), Cache("l2", MiB), Cache("l3", 32 * MiB, 64, 8)), (),
-    )  # fmt: skip
-    assert working_sets(machine) == {"l1": 16 * KiB, "l2": MiB // 2, "l3": 4 * MiB, "dram": 128 * MiB}
+def test_what_stays_doubtful_is_measured_twice_more_and_marked():
+    page, asked, said = measured({"x.1": 10.0, "x.2": 4.0, "y.1": 1.0, "y.2": 2.0})
+    assert len(asked) == 3 and len(said) == 2
+    assert list(page.doubts) == ["cpu.chase.x.2"] and "less than half" in page.doubts["cpu.chase.x.2"]
+    assert page.peaks["cpu.chase.x.2"].value == 4.0
+
+
+def test_the_second_further_try_may_be_the_one():
+    page, asked, _ = measured({"x.1": 10.0, "x.2": 4.0}, {"x.1": 1.0, "x.2": 3.0}, {"x.1": 1.0, "x.2": 19.0})
+    assert len(asked) == 3 and not page.doubts
+    assert [peak.value for peak in page.peaks.values()] == [10.0, 19.0]
+
+
+def test_memory_in_a_cache_is_measured_with_more_once():
+    hidden = {**LEVELS, "read.dram.1": 3.0}
+    page, asked, said = measured(hidden, LEVELS, by_level=True)
+    assert asked == [SIZES, {"dram": 4 * SIZES["dram"]}]
+    assert page.peaks["cpu.chase.read.dram.1"].value == 1.0 and not page.doubts
+    assert "as fast as the last cache with 134 MB" in said[0] and "537 MB" in said[0]
+    assert page.sizes == SIZES  # what this machine asks for, so that the page does not look stale
+
+    page, asked, _ = measured(hidden, by_level=True)
+    assert len(asked) == 2
+    assert "memory is as fast as l2" in page.doubts["cpu.chase.read.dram.1"]
+
+
+def test_where_memory_is_short_there_is_no_larger_set():
+    short = Topology("cpu", "x86_64", "Linux", 1, GiB, MACHINE.caches, ())
+    page, asked, _ = measured({**LEVELS, "read.dram.1": 3.0}, machine=short, by_level=True)
+    assert len(asked) == 1 and page.doubts
+
+
+def test_a_page_is_stale_by_its_code_and_by_its_sizes():
+    levels, plain = Fake(rounds=[LEVELS], by_level=True).probe, Fake().probe
+    larger = Topology("cpu", "x86_64", "Linux", 1, 64 * GiB, (Cache("l1", 48 * KiB), Cache("l2", MiB)), ())
+    page = take(levels, MACHINE, print)
+    assert stale(page, levels, MACHINE) == ""
+    assert stale(page, levels, larger) == "its working sets have changed"
+    assert stale(take(plain, MACHINE, print), plain, larger) == ""
+    assert stale(None, plain, MACHINE) == "not measured yet"
+    assert stale(dataclasses.replace(page, files="0"), levels, MACHINE) == ""
+    assert stale(dataclasses.replace(page, digest="not looked at"), levels, MACHINE) == ""
+    older = dataclasses.replace(page, files="0", digest="0")
+    assert stale(older, levels, MACHINE) == "its code has changed"
 
 
 def test_a_cell_that_left_one_thread_does_not_cut_the_passport_down():

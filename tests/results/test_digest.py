@@ -138,6 +138,28 @@ def test_a_chapter_may_be_a_package(package):
     assert code_digest(name, package) != before
 
 
+def test_the_hash_of_the_files_changes_with_any_of_them(package):
+    hashes = set()
+    for name in ("told.py", "rooms/new.py", "rooms/sheet.toml"):
+        hashes.add(digest.files_hash.__wrapped__(package))
+        (package / name).write_text("\n")
+    (package / "rooms" / "told.py").write_text((package / "told.py").read_text())
+    hashes.add(digest.files_hash.__wrapped__(package))
+    assert len(hashes) == 4
+    (package / "told.pyc").write_text("compiled")
+    assert digest.files_hash.__wrapped__(package) in hashes
+
+
+def test_what_is_apart_is_left_out_with_what_only_it_imports(package):
+    (package / "rooms" / "__init__.py").write_text("from lessons.rooms import beside, other\n")
+    reached = set(digest.closure("lessons.rooms.deep", package, apart=("lessons.rooms",)))
+    assert reached == {"lessons.rooms.deep"}
+    before = code_digest("lessons.rooms.deep", package, apart=("lessons.rooms",))
+    assert before != code_digest("lessons.rooms.deep", package)
+    append(package / "rooms" / "beside.py", "EXTRA = 1\n")
+    assert code_digest("lessons.rooms.deep", package, apart=("lessons.rooms",)) == before
+
+
 @pytest.mark.parametrize("name", ["lessons.experiments.nothing", "numpy", "lessons.units.GB"])
 def test_a_missing_module_is_said(name):
     with pytest.raises(ModuleNotFoundError, match=re.escape(name)):

@@ -7,10 +7,19 @@ import importlib.metadata
 import platform
 import shutil
 import sys
+from typing import NamedTuple
 
 from lessons.errors import LessonError
 
-Line = tuple[str, str, str]  # what, what was found ("" when missing), the command that brings it
+
+class Line(NamedTuple):
+    """One line of the report: what, what was found (empty when missing), and the command that brings it."""
+
+    name: str
+    found: str
+    remedy: str = ""
+    status: str = ""  # "ok" or "missing" when left out
+
 
 # Tools outside Python: name -> the programs that will do, and how to get one.
 TOOLS = {
@@ -25,10 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    lines = [*machine(), *software(), model(), passport(), *tools()]
-    width = max(len(name) for name, _, _ in lines)
-    for name, found, remedy in lines:
-        print(f"{'ok     ' if found else 'missing'}  {name:{width}}  {found or remedy}")
+    lines = [*machine(), *software(), model(), *passport(), *tools()]
+    width = max(len(line.name) for line in lines)
+    for line in lines:
+        status = line.status or ("ok" if line.found else "missing")
+        print(f"{status:8} {line.name:{width}}  {line.found or line.remedy}")
 
 
 def machine() -> list[Line]:
@@ -39,18 +49,18 @@ def machine() -> list[Line]:
     here = topology.read()
     caches = ", ".join(f"{cache.level} {format_bytes(cache.bytes)}" for cache in here.caches)
     return [
-        ("CPU", f"{here.cpu}, {here.cores} cores", ""),
-        ("caches", caches or "not told by this system", ""),
-        ("memory", format_bytes(here.memory), ""),
-        ("GPU", ", ".join(here.gpus) or "none; GPU cells show recorded results", ""),
+        Line("CPU", f"{here.cpu}, {here.cores} cores"),
+        Line("caches", caches or "not told by this system"),
+        Line("memory", format_bytes(here.memory)),
+        Line("GPU", ", ".join(here.gpus) or "none; GPU cells show recorded results"),
     ]
 
 
 def software() -> list[Line]:
     """Look up Python and the packages that the lessons compute with."""
-    lines = [("Python", platform.python_version(), "")]
+    lines = [Line("Python", platform.python_version())]
     for package in ("torch", "numba", "numpy", "tokenizers"):
-        lines.append((package, _version(package), f"{sys.executable} -m pip install {package}"))
+        lines.append(Line(package, _version(package), f"{sys.executable} -m pip install {package}"))
     return lines
 
 
@@ -59,17 +69,31 @@ def model() -> Line:
     from lessons.llm.load import find_model
 
     try:
-        return ("model", str(find_model()), "")
+        return Line("model", str(find_model()))
     except LessonError:
-        return ("model", "", "lessons get-model")
+        return Line("model", "", "lessons get-model")
 
 
-def passport() -> Line:
-    """Look for this machine's measured passport."""
-    from lessons.places import is_passport, passport_path
+def passport() -> list[Line]:
+    """Look for this machine's measured passport, and for values in it that can't be right."""
+    from lessons import passport
+    from lessons.places import passport_path
 
-    path = passport_path()
-    return ("machine.json", str(path.resolve()) if is_passport(path) else "", "lessons passport")
+    try:
+        path = passport_path()
+        if not path.exists():
+            return [Line("machine.json", "", "lessons passport")]
+        due, doubts = passport.due(path), passport.load(path).doubts
+    except LessonError as reason:
+        return [Line("machine.json", "", str(reason))]
+    found = str(path.resolve())
+    if due:
+        found += f" (to be measured when needed: {', '.join(due)})"
+    doubtful = [f"{key}: {sentence}; lessons passport measures again" for key, sentence in doubts.items()]
+    return [
+        Line("machine.json", found),
+        *(Line("machine.json", text, status="doubtful") for text in doubtful),
+    ]
 
 
 def tools() -> list[Line]:
@@ -77,7 +101,7 @@ def tools() -> list[Line]:
     lines = []
     for name, (programs, remedy) in TOOLS.items():
         found = next(filter(None, map(shutil.which, programs)), "")
-        lines.append((name, found, remedy))
+        lines.append(Line(name, found, remedy))
     return lines
 
 

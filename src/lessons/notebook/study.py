@@ -9,7 +9,7 @@ from typing import Any
 
 from lessons.errors import LessonError
 from lessons.experiments.base import Experiment, Outcome, Unavailable
-from lessons.passport import Passport, load_or_measure
+from lessons.passport import Passport, PassportError, load_or_measure
 from lessons.results import Entry, Ledger
 
 
@@ -30,7 +30,7 @@ def study(experiment: Experiment, guess: float | None = None) -> None:
         prediction = experiment.predict(passport)
         with _progress(experiment.title) as progress:
             result = experiment.run(progress)
-    except Unavailable as reason:
+    except (Unavailable, PassportError) as reason:
         _show(_markdown(f"**{experiment.title}** was not run here: {reason}."))
         return
     ledger = Ledger()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from lessons.errors import LessonError
 from lessons.units import Quantity
-
-VERSION = 2
 
 
 class PassportError(LessonError):
@@ -19,21 +18,26 @@ class PassportError(LessonError):
 class Passport:
     """What one computer was measured to do.
 
+    Made by hand it holds the peaks that it is given. One that ``load`` or ``measure`` returns belongs to this
+    machine: a peak that is missing or stale is measured when it is asked for.
+
     Attributes:
         machine: its topology as JSON (``lessons.topology``).
         fingerprint: the topology's short text; a passport with another one is refused.
-        date: the day of the measurement, ISO.
+        date: the day of the measurement, ISO; the first and the last, where there were several.
         versions: of Python, NumPy, Numba and torch.
         peaks: quantities by key, such as "cpu.bandwidth.read.dram.1".
         sizes: working set in bytes behind each level, such as "cpu.dram".
+        doubts: sentences by key: what cannot be right, however often it was measured.
     """
 
     machine: dict[str, Any]
     fingerprint: str
     date: str
     versions: dict[str, str]
-    peaks: dict[str, Quantity]
+    peaks: Mapping[str, Quantity]
     sizes: dict[str, int] = field(default_factory=dict)
+    doubts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def threads(self) -> int:
@@ -54,13 +58,17 @@ class Passport:
         """Return one quantity.
 
         Raises:
-            PassportError: when it was not measured on this machine.
+            PassportError: when this machine has no such value, or when it was not measured.
         """
-        if key not in self.peaks:
-            raise PassportError(
-                f"this passport has no {key!r}; measure it with `lessons passport`, if this machine can"
-            )
-        return self.peaks[key]
+        try:
+            return self.peaks[key]
+        except KeyError:
+            pass
+        if key.startswith("cuda.") and not self.machine.get("gpus"):
+            raise PassportError(f"this machine has no CUDA device that torch can use, so it has no {key!r}")
+        raise PassportError(
+            f"this passport has no {key!r}; measure it with `lessons passport`, if this machine can"
+        )
 
     def bandwidth(
         self, kind: str = "read", level: str = "dram", threads: int | None = 1, device: str = "cpu"
@@ -111,27 +119,3 @@ class Passport:
 
     def _threads(self, threads: int | None) -> int:
         return self.threads if threads is None else threads
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "version": VERSION,
-            "fingerprint": self.fingerprint,
-            "date": self.date,
-            "machine": self.machine,
-            "versions": self.versions,
-            "sizes": self.sizes,
-            "peaks": {key: quantity.to_json() for key, quantity in self.peaks.items()},
-        }
-
-    @staticmethod
-    def from_json(record: dict[str, Any]) -> Passport:
-        if record["version"] != VERSION:
-            raise ValueError(f"version {record['version']}, not {VERSION}")
-        return Passport(
-            machine=record["machine"],
-            fingerprint=record["fingerprint"],
-            date=record["date"],
-            versions=record["versions"],
-            peaks={key: Quantity.from_json(item) for key, item in record["peaks"].items()},
-            sizes=record["sizes"],
-        )

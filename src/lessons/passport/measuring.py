@@ -1,62 +1,83 @@
-"""Measure this computer's peaks, level by level, in under a minute."""
+"""Let a probe measure, and again where its values cannot be right."""
 
 from __future__ import annotations
 
 import contextlib
 import datetime
-import platform
-from collections.abc import Callable, Iterator
-from importlib.metadata import version
+from collections.abc import Iterator, Mapping
 
-from lessons import topology
-from lessons.passport.document import Passport
-from lessons.topology import Topology
-from lessons.units import Quantity
+from lessons.passport.doubts import doubts, memory_in_cache
+from lessons.passport.pages import Page
+from lessons.passport.probe import Probe, Progress
+from lessons.results.context import versions
+from lessons.results.digest import files_hash
+from lessons.topology import Topology, working_sets
+from lessons.units import format_bytes
 
-Progress = Callable[[str], None]
-Peaks = Iterator[tuple[str, Quantity]]
-
-
-def working_sets(machine: Topology) -> dict[str, int]:
-    """Return the bytes that stand for each level: well inside each cache, and well beyond the last.
-
-    A shared last-level cache is touched with a few times the cache before it, since strangers may hold most
-    of it. Memory wants four times the last level (STREAM's rule), but never more than an eighth of what this
-    process may use: on a small machine with a large cache the passport says less than it should.
-    """
-    sets: dict[str, int] = {}
-    for inner, cache in zip((None, *machine.caches), machine.caches):
-        sets[cache.level] = (
-            cache.bytes // 2 if cache.cores == 1 or inner is None else min(4 * inner.bytes, cache.bytes // 2)
-        )
-    sets["dram"] = min(4 * machine.last_level().bytes, machine.memory // 8)
-    return {level: size // 8192 * 8192 for level, size in sets.items()}
+MORE_TRIES = 2
 
 
-def measure(progress: Progress = lambda message: None) -> Passport:
-    """Measure this computer and return its passport; nothing is written.
+def take(probe: Probe, machine: Topology, progress: Progress) -> Page:
+    """Measure with ``probe`` and return its page.
+
+    Memory that is as fast as the last cache is measured once more with a larger working set, and what is doubtful
+    up to twice more. What stays so is marked.
 
     Args:
+        probe: what to measure.
+        machine: on what.
         progress: told in a few words what is being measured.
     """
-    machine = topology.read()
-    sizes = working_sets(machine)
-    peaks: dict[str, Quantity] = {}
+    asked, digest, files = working_sets(machine), probe.digest(), files_hash()
     with _all_threads(machine.cores):
-        # torch's thread pool spins for a while after each call, so what uses it comes last.
-        for part in _parts(machine, sizes, progress):
-            peaks.update(part)
-    return Passport(
-        machine=machine.to_json(),
-        fingerprint=machine.fingerprint(),
+        sizes, peaks = asked, dict(probe.measure(machine, asked, progress))
+        if probe.by_level and memory_in_cache(peaks):
+            larger = min(4 * sizes["dram"], machine.memory // 8 // 8192 * 8192)
+            if larger > sizes["dram"]:
+                progress(
+                    f"{probe.name}: memory is as fast as the last cache with {format_bytes(sizes['dram'])}; "
+                    f"measuring it with {format_bytes(larger)}"
+                )
+                sizes = {**sizes, "dram": larger}
+                peaks.update(probe.measure(machine, {"dram": larger}, progress))
+        for _ in range(MORE_TRIES):
+            found = doubts(peaks)
+            if not found:
+                break
+            progress(f"{probe.name}: {_first(found)}; measuring again")
+            again = dict(probe.measure(machine, _levels(sizes, found), progress))
+            peaks.update({key: again[key] for key in found if key in again})
+    return Page(
+        digest=digest,
+        files=files,
         date=datetime.date.today().isoformat(),
-        versions={
-            "python": platform.python_version(),
-            **{n: version(n) for n in ("numpy", "numba", "torch")},
-        },
+        versions=versions(),
+        sizes=asked if probe.by_level else {},
         peaks=peaks,
-        sizes={f"cpu.{level}": size for level, size in sizes.items()},
+        doubts={**memory_in_cache(peaks), **doubts(peaks)},
     )
+
+
+def stale(page: Page | None, probe: Probe, machine: Topology) -> str:
+    """Return why ``page`` does not hold what ``probe`` would measure now, or an empty text where it does."""
+    if page is None:
+        return "not measured yet"
+    if probe.by_level and page.sizes != working_sets(machine):
+        return "its working sets have changed"
+    same = page.files == files_hash() or page.digest == probe.digest()
+    return "" if same else "its code has changed"
+
+
+def _first(found: Mapping[str, str]) -> str:
+    key, sentence = next(iter(found.items()))
+    more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+    return f"{key} is doubtful, {sentence}{more}"
+
+
+def _levels(sizes: Mapping[str, int], keys: Mapping[str, str]) -> Mapping[str, int]:
+    """Return the levels that ``keys`` speak of; all, where they speak of none."""
+    words = {word for key in keys for word in key.split(".")}
+    return {level: size for level, size in sizes.items() if level in words} or sizes
 
 
 @contextlib.contextmanager
@@ -70,19 +91,3 @@ def _all_threads(cores: int) -> Iterator[None]:
         yield
     finally:
         numba.set_num_threads(before)
-
-
-def _parts(machine: Topology, sizes: dict[str, int], progress: Progress) -> Iterator[Peaks]:
-    from lessons.passport import cpu
-
-    threads = sorted({1, machine.cores})
-    yield cpu.bandwidths(sizes, threads, progress)
-    yield cpu.latencies(sizes, progress)
-    yield cpu.flops(threads, progress)
-    yield cpu.costs(machine.cores, progress)
-    yield cpu.disk(progress)
-    yield cpu.matmuls(threads, progress)
-    if machine.gpus:
-        from lessons.passport import cuda
-
-        yield cuda.peaks(progress)

@@ -1,17 +1,73 @@
-"""Where a passport is kept: ``machine.json`` is written, read, and measured anew where it is not of this machine."""
+"""Where a passport comes from: ``machine.json``, or a measurement where that is missing or of another machine."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from pathlib import Path
 
 from lessons import topology
 from lessons.errors import LessonError
-from lessons.files import check_writable, write_atomic
+from lessons.passport import pages
 from lessons.passport.document import Passport, PassportError
-from lessons.passport.measuring import measure
-from lessons.places import is_passport, passport_path
+from lessons.passport.peaks import Peaks
+from lessons.passport.probe import Progress
+from lessons.places import passport_path
+
+
+def _silent(message: str) -> None:
+    pass
+
+
+def load(from_: Path | None = None, progress: Progress = _silent) -> Passport:
+    """Read this machine's passport. What it lacks is measured, and kept, when its value is asked for.
+
+    Args:
+        from_: the file; where ``lessons.places.passport_path`` says when left out.
+        progress: told of each doubtful value now, and later of what is being measured.
+
+    Raises:
+        PassportError: when there is none, when it is damaged, or when another machine wrote it.
+    """
+    peaks = _open(from_ or passport_path(), progress)
+    for key, sentence in peaks.doubts.items():
+        progress(f"{key} is doubtful: {sentence}")
+    return _passport(peaks)
+
+
+def due(from_: Path | None = None) -> dict[str, str]:
+    """Return which probes of this machine's passport have to measure, each with the reason; see ``load``."""
+    return _open(from_ or passport_path(), _silent).due()
+
+
+def measure(progress: Progress = _silent, to: Path | None = None, *, anew: bool = True) -> Passport:
+    """Measure this computer and return its passport.
+
+    Args:
+        progress: told in a few words what is being measured.
+        to: the file that keeps each probe's values as soon as they are there; None for none. ``check_target`` tells
+            beforehand whether it can be written. Where it cannot, ``progress`` is told.
+        anew: measure all; otherwise what the file lacks, and what is stale.
+    """
+    peaks = Peaks(topology.read(), to, progress)
+    peaks.bring(anew=anew)
+    return _passport(peaks)
+
+
+def load_or_measure(progress: Progress = _silent) -> Passport:
+    """Read this machine's passport; where there is none, or another machine's, measure and keep it.
+
+    A folder that cannot be written is no obstacle: the passport is then good for this process only.
+    """
+    try:
+        return load(progress=progress)
+    except PassportError as reason:
+        progress(f"{reason}; measuring now, which takes up to a minute")
+    target: Path | None = passport_path()
+    try:
+        check_target(target)
+    except LessonError as reason:
+        progress(f"what is measured now will not be kept: {reason}")
+        target = None
+    return measure(progress, target, anew=False)
 
 
 def check_target(to: Path | None = None) -> Path:
@@ -21,63 +77,27 @@ def check_target(to: Path | None = None) -> Path:
         LessonError: when the file is somebody else's, or no file, or cannot be written.
     """
     to = to or passport_path()
-    if to.is_file() and not is_passport(to):
-        raise PassportError(
-            f"{to} is not a passport of this book and stays as it is; move it away or name another file"
-        )
-    check_writable(to)
+    pages.check_target(to)
     return to
 
 
-def save(passport: Passport, to: Path | None = None) -> Path:
-    """Write the passport atomically and return its path; see ``check_target`` for what is raised."""
-    to = check_target(to)
-    write_atomic(to, json.dumps(passport.to_json(), indent=1) + "\n")
-    return to
-
-
-def load(from_: Path | None = None) -> Passport:
-    """Read this machine's passport.
-
-    Raises:
-        PassportError: when there is none, when it is damaged, or when another machine wrote it.
-    """
-    from_ = from_ or passport_path()
-    try:
-        passport = Passport.from_json(json.loads(from_.read_text(encoding="utf-8")))
-    except OSError as error:
-        reason = (
-            "there is no passport at"
-            if isinstance(error, FileNotFoundError)
-            else "no passport can be read at"
-        )
-        raise PassportError(f"{reason} {from_}; measure this machine with `lessons passport`") from None
-    except (ValueError, KeyError, TypeError) as error:
+def _open(path: Path, progress: Progress) -> Peaks:
+    here, (fingerprint, _) = topology.read(), pages.read(path)
+    if fingerprint != here.fingerprint():
         raise PassportError(
-            f"{from_} is not a passport of this version ({error}); run `lessons passport`"
-        ) from error
-    here = topology.read().fingerprint()
-    if passport.fingerprint != here:
-        raise PassportError(
-            f"{from_} is of another machine ({passport.fingerprint}), and this is {here}; run `lessons passport`"
+            f"{path} is of another machine ({fingerprint}), and this is {here.fingerprint()}; run `lessons passport`"
         )
-    return passport
+    return Peaks(here, path, progress)
 
 
-def load_or_measure(progress: Callable[[str], None] = lambda message: None) -> Passport:
-    """Read this machine's passport; where there is none, or another machine's, measure and keep it.
-
-    A folder that cannot be written is no obstacle: the passport is then good for this process only.
-    """
-    try:
-        return load()
-    except PassportError as reason:
-        progress(f"{reason}; measuring now, which takes up to a minute")
-    try:
-        target = check_target()
-    except LessonError as reason:
-        progress(f"what is measured now will not be kept: {reason}")
-        return measure(progress)
-    passport = measure(progress)
-    save(passport, target)
-    return passport
+def _passport(peaks: Peaks) -> Passport:
+    machine, dates = peaks.machine, peaks.dates
+    return Passport(
+        machine=machine.to_json(),
+        fingerprint=machine.fingerprint(),
+        date=" to ".join(dates[:1] + dates[1:][-1:]),
+        versions=peaks.versions,
+        peaks=peaks,
+        sizes={f"cpu.{level}": size for level, size in topology.working_sets(machine).items()},
+        doubts=peaks.doubts,
+    )

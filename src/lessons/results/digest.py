@@ -6,7 +6,7 @@ import ast
 import hashlib
 import json
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -27,7 +27,7 @@ class Part(NamedTuple):
     imports: frozenset[str]
 
 
-def code_digest(module: str, package: Path = PACKAGE) -> str:
+def code_digest(module: str, package: Path = PACKAGE, apart: Collection[str] = ()) -> str:
     """Return a SHA-256 over ``module``, every ``lessons`` module it imports, directly or not, and their data.
 
     Modules are found by their path and read as syntax; nothing is imported. So the hash is the same on every
@@ -37,11 +37,13 @@ def code_digest(module: str, package: Path = PACKAGE) -> str:
     Args:
         module: a dotted name, such as "lessons.experiments.roofline"; a module or a package.
         package: the folder of ``lessons``.
+        apart: dotted names of modules that are left out, with what only they import, such as a package that lists
+            its modules.
 
     Raises:
         ModuleNotFoundError: when there is no such module.
     """
-    reached = closure(module, package)
+    reached = closure(module, package, apart)
     parts = [f"{name} {part.hash}" for name, part in sorted(reached.items())]
     parts += [
         f"{path.relative_to(package).as_posix()} {_data_hash(path.suffix, path.read_text(encoding='utf-8'))}"
@@ -50,22 +52,37 @@ def code_digest(module: str, package: Path = PACKAGE) -> str:
     return _sha256(parts)
 
 
-def closure(module: str, package: Path = PACKAGE) -> dict[str, Part]:
-    """Return ``module`` and all ``lessons`` modules that it reaches through imports.
+@cache
+def files_hash(package: Path = PACKAGE) -> str:
+    """Return a SHA-256 over the package's files as they stand, read once a process.
+
+    While it stays the same, so does every digest; and to read all files takes a tenth of the time that it takes to
+    understand some of them.
+    """
+    paths = sorted(path for path in package.rglob("*") if path.suffix in (".py", *DATA) and path.is_file())
+    names = (path.relative_to(package).as_posix() for path in paths)
+    return _sha256(
+        f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()}" for name, path in zip(names, paths)
+    )
+
+
+def closure(module: str, package: Path = PACKAGE, apart: Collection[str] = ()) -> dict[str, Part]:
+    """Return ``module`` and all ``lessons`` modules that it reaches through imports, those ``apart`` left out.
 
     Imports inside functions count, and so do the packages on the way to a module. The package ``lessons`` itself
     holds no more than the version, and is left out as the rooms of ``OUTSIDE`` are.
     """
     if _path(module, package) is None:
         raise ModuleNotFoundError(f"there is no module {module!r}")
-    experiments = _experiments(package)
     reached: dict[str, Part] = {}
     queue = [module]
     while queue:
         name = queue.pop()
         path = _path(name, package)  # None for a name inside a module
-        if path is None or name in reached or name == "lessons" or f"{name}.".startswith(OUTSIDE):
+        if path is None or name in reached or name in ("lessons", *apart) or f"{name}.".startswith(OUTSIDE):
             continue
+        # Only experiments tell, and to know them all takes longer than most digests.
+        experiments = _experiments(package) if name.startswith("lessons.experiments.") else frozenset()
         reached[name] = _part(path.read_text(encoding="utf-8"), experiments)
         queue += [name.rpartition(".")[0], *reached[name].imports]
     return reached

@@ -20,7 +20,7 @@ def measuring(source: str, experiments: frozenset[str] = frozenset({"Experiment"
     Dropped are docstrings, the words of errors and assertions, what is for type checkers only, and what is
     ``TELLING`` in the classes that ``experiments`` names.
     """
-    return ast.fix_missing_locations(_Measuring(experiments).visit(ast.parse(source)))
+    return _Measuring(experiments).visit(ast.parse(source))
 
 
 def tokens(node: Any) -> list[str]:

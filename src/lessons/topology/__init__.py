@@ -22,6 +22,7 @@ __all__ = [
     "memory_limit",
     "parse_cpulist",
     "read",
+    "working_sets",
 ]
 
 SYSFS = Path("/sys/devices/system")
@@ -78,8 +79,8 @@ class Topology:
         return next((c for c in self.caches if c.level == level), None)
 
     def last_level(self) -> Cache:
-        """Return the largest cache; where the system tells of none, a cautious 32 MiB one."""
-        return self.caches[-1] if self.caches else Cache("l3", 32 << 20)
+        """Return the largest cache; where the system tells of none, a cautious 32 MiB one that all share."""
+        return self.caches[-1] if self.caches else Cache("l3", 32 << 20, 64, self.cores)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -120,6 +121,28 @@ def read(sysfs: Path = SYSFS, cgroup: Path = CGROUP, process: Path = PROCESS) ->
         gpus=nvidia.devices(),
         target=" ".join(filter(None, targets)),
     )
+
+
+def working_sets(machine: Topology) -> dict[str, int]:
+    """Return the bytes that stand for each level: well inside each cache, and well beyond all the last ones.
+
+    A shared last-level cache is touched with a few times the cache before it, since strangers may hold most
+    of it. Memory wants four times the last-level caches of all cores together (STREAM's rule), or of 32 MiB where
+    they are smaller, since a virtual machine may hide one; but never more than an eighth of what this process may
+    use. On a small machine with a large cache, part of what is called memory is then cache.
+
+    Returns:
+        Bytes by level, nearest first: "l1", "l2", ..., "dram".
+    """
+    sets: dict[str, int] = {}
+    for inner, cache in zip((None, *machine.caches), machine.caches):
+        sets[cache.level] = (
+            cache.bytes // 2 if cache.cores == 1 or inner is None else min(4 * inner.bytes, cache.bytes // 2)
+        )
+    last = machine.last_level()
+    together = max(-(-machine.cores // last.cores) * last.bytes, 32 << 20)
+    sets["dram"] = min(4 * together, machine.memory // 8)
+    return {level: size // 8192 * 8192 for level, size in sets.items()}
 
 
 def parse_cpulist(text: str) -> tuple[int, ...]:

@@ -33,9 +33,8 @@ def sizes_up_to(largest: int, step: int = 2) -> list[int]:
 def dram_bytes(share: int = 1, limit: int = 1 << 40) -> int:
     """Return the working set that stands for memory on this machine, or a part of it, but at most ``limit`` bytes."""
     from lessons import topology
-    from lessons.passport.measuring import working_sets
 
-    return min(working_sets(topology.read())["dram"] // share, limit)
+    return min(topology.working_sets(topology.read())["dram"] // share, limit)
 
 
 def draw_curve(ax, prediction: Outcome, result: Outcome, name: str) -> None:
