@@ -32,9 +32,10 @@ passport: environment ## measure this machine again
 record: environment ## record every experiment on this machine, to send in (see CONTRIBUTING.md)
 	$(BIN)/lessons record
 
-# Nothing is installed: time on such a machine is short, and often it has no network.
-gpu-day: ## all that is wanted of a bare GPU machine, in minutes (MINUTES=8 OUT=folder REHEARSE=1, see CONTRIBUTING.md)
-	PYTHONPATH=src $(PYTHON) tools/gpu_day.py $(if $(MINUTES),--minutes $(MINUTES)) $(if $(OUT),--out $(OUT)) $(if $(REHEARSE),--rehearse)
+# Nothing is installed: time on a rented machine is short, and often it has no network.
+# MINUTES=8 is how long it may take, ARCHIVE=path where the one file to bring home goes; REHEARSE=1 needs no card.
+gpu-day: ## all that is wanted of a bare GPU machine, in minutes (see CONTRIBUTING.md)
+	PYTHONPATH=src $(PYTHON) tools/gpu_day.py $(if $(MINUTES),--minutes $(MINUTES)) $(if $(ARCHIVE),--archive $(ARCHIVE)) $(if $(REHEARSE),--rehearse)
 
 preview: ## serve the built site on http://localhost:8000
 	$(PYTHON) -m http.server --bind 127.0.0.1 --directory _build/html 8000

@@ -1,6 +1,6 @@
 """Write what the CUDA card of this machine is, before anything runs on it; say it in one sentence if there is none.
 
-    python tools/gpu_card.py card.json
+python tools/gpu_card.py card.json
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ def main(path: str) -> int:
 
     cards = nvidia.devices()
     if not cards:
-        print(f"torch {torch.__version__} (for CUDA {torch.version.cuda}) finds no device here", file=sys.stderr)
+        print(
+            f"torch {torch.__version__} (for CUDA {torch.version.cuda}) finds no device here", file=sys.stderr
+        )
         return 2
     properties = torch.cuda.get_device_properties(0)
     facts = {

@@ -1,10 +1,10 @@
 """Do all that the book wants of a machine with a CUDA card, most valuable first, and lose nothing when it ends early.
 
-    PYTHONPATH=src python tools/gpu_day.py [--minutes 8] [--out FOLDER] [--rehearse] [SLUG ...]
+    PYTHONPATH=src python tools/gpu_day.py [--minutes 8] [--archive FILE] [--rehearse] [SLUG ...]
 
-Such a machine is lent for minutes, often bare and without a network: this needs Python, NumPy, Numba with numba-cuda and
-torch. Every step is a process of its own, so that none can take another down, and after each the archive of all files
-is written anew. At home `lessons record --unpack ARCHIVE` puts the recordings in their place.
+Such a machine is often rented by the minute, bare and without a network: this needs Python, NumPy, Numba with
+numba-cuda, and torch. Every step is a process of its own, so that none can take another down, and after each the archive of all
+files is written anew. At home `lessons record --unpack ARCHIVE` puts the recordings in their place.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib.util
+import itertools
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -44,7 +46,8 @@ TESTS = (
     "tests/serving/test_paged_blocks.py::test_blocks_are_swapped_out_of_a_gpu_and_back",
 )
 NEEDED_BY_TESTS = ("pytest", "hypothesis")
-LINES = 500  # of one step's output are kept
+LINES = 400  # of one step's output are kept from its beginning,
+LAST = 100  # and from its end, where a failure says why
 PATIENCE = 5.0  # seconds between asking a step to end and ending it
 
 
@@ -71,12 +74,13 @@ class Day:
     """Steps within a number of seconds, with a log and an archive that are up to date after each.
 
     Args:
-        out: where the folder ``gpu-day`` of all that is made, and the archive of it, will lie.
+        out: where the folder ``gpu-day`` of all that is made will lie.
+        archive: the file that holds the same; beside that folder, unless another is named.
         seconds: how long all may take.
     """
 
-    def __init__(self, out: Path, seconds: float) -> None:
-        self.folder, self.archive = out / NAME, out / f"{NAME}.tar.gz"
+    def __init__(self, out: Path, seconds: float, archive: Path | None = None) -> None:
+        self.folder, self.archive = out / NAME, archive or out / f"{NAME}.tar.gz"
         self.began, self.seconds = time.monotonic(), seconds
         self.outcomes: list[tuple[str, float, str]] = []  # step, seconds, what became of it
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -151,15 +155,20 @@ class Day:
 
     def keep(self) -> None:
         """Write the archive anew."""
-        for name in pack(self.folder, self.archive):
-            self.say(f"{name} is too large for the archive")
+        try:
+            for name in pack(self.folder, self.archive):
+                self.say(f"{name} is too large for the archive")
+        except OSError as error:  # a full disk, say: what was recorded still lies in the folder
+            self.say(f"{self.archive} cannot be written: {error}")
 
     def _listen(self, output: IO[str]) -> None:
-        for number, line in enumerate(output):
-            if number < LINES:
-                self.say("  " + line.rstrip())
-            elif number == LINES:
-                self.say("  ... more of the same is not kept")
+        for line in itertools.islice(output, LINES):
+            self.say("  " + line.rstrip())
+        rest = deque(enumerate(output, 1), LAST)
+        if rest and rest[0][0] > 1:
+            self.say(f"  ... {rest[0][0] - 1} lines are not kept")
+        for _, line in rest:
+            self.say("  " + line.rstrip())
 
 
 def _end(process: subprocess.Popen[str]) -> None:
@@ -206,15 +215,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("slugs", nargs="*", metavar="SLUG", default=CHAPTERS, help="chapters to record (all)")
     parser.add_argument("--minutes", type=float, default=8.0, help="how long all may take (%(default)s)")
     parser.add_argument("--out", type=Path, help="an empty folder (a new one in _build/gpu-days)")
-    parser.add_argument("--rehearse", action="store_true", help="without a card: small sizes in the simulator")
+    parser.add_argument("--archive", type=Path, help=f"the one file to bring home (OUT/{NAME}.tar.gz)")
+    parser.add_argument(
+        "--rehearse", action="store_true", help="without a card: small sizes in the simulator"
+    )
     args = parser.parse_args(argv)
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H%M%SZ")
     out = (args.out or ROOT / "_build" / "gpu-days" / now).absolute()
     if out.exists() and any(out.iterdir()):
         parser.error(f"{out} is not empty; name another folder with --out")
-    day = Day(out, 60 * args.minutes)
+    day = Day(out, 60 * args.minutes, args.archive and args.archive.absolute())
     environment = {**os.environ, "LESSONS_MACHINE": str(day.folder / "machine.json"), "PYTHONUNBUFFERED": "1"}
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT / "src"), os.environ.get("PYTHONPATH"))))
+    environment["PYTHONPATH"] = os.pathsep.join(
+        filter(None, (str(ROOT / "src"), os.environ.get("PYTHONPATH")))
+    )
     if args.rehearse:
         environment["NUMBA_ENABLE_CUDASIM"] = "1"
     for number in (signal.SIGTERM, signal.SIGHUP):

@@ -3,8 +3,8 @@
     NUMBA_ENABLE_CUDASIM=1 python tools/pretend_gpu.py -m lessons record roofline --rehearse --to FOLDER
 
 Numba's kernels run in its simulator. Torch has none: tensors that are to lie on "cuda" lie on the CPU and claim
-otherwise, the device's functions are stood in for, and its events tell the host's clock. So every line that a card would
-run is run, and nothing is learnt of speed. The passport is made up, for there is nothing to be measured.
+otherwise, the device's functions are stood in for, and its events tell the host's clock. So every line that a card
+would run is run, and nothing is learnt of speed. The passport is made up, for there is nothing to be measured.
 """
 
 from __future__ import annotations
@@ -28,7 +28,14 @@ from lessons.topology import nvidia
 from lessons.units import Quantity
 
 NAME = "no card at all"
-UNITS = {"bandwidth": "B/s", "transfer": "B/s", "flops": "FLOP/s", "matmul": "FLOP/s", "latency": "s", "cost": "s"}
+UNITS = {
+    "bandwidth": "B/s",
+    "transfer": "B/s",
+    "flops": "FLOP/s",
+    "matmul": "FLOP/s",
+    "latency": "s",
+    "cost": "s",
+}
 PEAKS = [
     *(f"bandwidth.{kind}.{level}" for kind in ("read", "copy", "triad") for level in ("l2", "dram")),
     *(f"latency.{level}" for level in ("l2", "dram")),

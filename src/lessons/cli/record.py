@@ -31,9 +31,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("slugs", nargs="*", metavar="SLUG", help="chapters to record (all)")
     parser.add_argument("--machine", help="a short name for this machine (made from the device's own)")
     parser.add_argument("--device", choices=("cpu", "cuda"), help="(cuda where there is one)")
-    parser.add_argument("--to", type=Path, metavar="FOLDER", help="where to write (where `lessons` reads them)")
-    parser.add_argument("--rehearse", action="store_true", help="run small forms; they are not taken for results")
-    parser.add_argument("--unpack", type=Path, metavar="ARCHIVE", help="run nothing; take what a GPU day recorded")
+    parser.add_argument(
+        "--to", type=Path, metavar="FOLDER", help="where to write (where `lessons` reads them)"
+    )
+    parser.add_argument(
+        "--rehearse", action="store_true", help="run small forms; they are not taken for results"
+    )
+    parser.add_argument(
+        "--unpack", type=Path, metavar="ARCHIVE", help="run nothing; take what a GPU day recorded"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -105,7 +111,9 @@ def record(
         except LessonError as reason:  # no second node, no model file: the chapter's other lines still count
             _say(f"left out: {reason}")
             continue
-        except Exception:  # a fault of one experiment costs no other; time on a borrowed machine does not come back
+        except (
+            Exception
+        ):  # a fault of one experiment costs no other; time on a rented machine does not come back
             _say(f"{experiment.id} failed:\n{traceback.format_exc()}")
             continue
         outcomes[experiment.id] = {"prediction": prediction.to_json(), "result": result.to_json()}

@@ -78,4 +78,6 @@ def _recordings(archive: Path) -> list[Recording]:
                     found.append(read_recording(file.read(), f"{archive}: {path}"))
             return found
     except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
-        raise LessonError(f"{archive} cannot be read as a .tar.gz ({error}); name the archive of a GPU day") from None
+        raise LessonError(
+            f"{archive} cannot be read as a .tar.gz ({error}); name the archive of a GPU day"
+        ) from None

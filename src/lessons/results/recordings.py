@@ -61,7 +61,9 @@ def recordings(slug: str | None = None, folder: Path = FOLDER, rehearsed: bool =
     Raises:
         LessonError: when a file is not a recording of this version.
     """
-    found = [read_recording(path.read_bytes(), str(path)) for path in sorted(folder.glob(f"*/{slug or '*'}.json"))]
+    found = [
+        read_recording(path.read_bytes(), str(path)) for path in sorted(folder.glob(f"*/{slug or '*'}.json"))
+    ]
     return sorted((r for r in found if rehearsed or not r.rehearsed), key=lambda r: r.date, reverse=True)
 
 
