@@ -3,8 +3,8 @@
     PYTHONPATH=src python tools/gpu_day.py [--minutes 8] [--archive FILE] [--rehearse] [SLUG ...]
 
 Such a machine is often rented by the minute, bare and without a network: this needs Python, NumPy, Numba with
-numba-cuda, and torch. Every step is a process of its own, so that none can take another down, and after each the archive of all
-files is written anew. At home `lessons record --unpack ARCHIVE` puts the recordings in their place.
+numba-cuda, and torch. Every step is a process of its own, so that none can take another down, and after each the
+archive of all files is written anew. At home `lessons record --unpack ARCHIVE` puts the recordings in their place.
 """
 
 from __future__ import annotations
