@@ -60,14 +60,14 @@ class Step:
         words: its command line.
         least: seconds that must be left, or it is not begun.
         most: seconds that it may take: a step that hangs must leave the others their time.
-        needs: the step that must have been done, or this one is not begun.
+        needs: the file that an earlier step must have left, or this one is not begun.
     """
 
     name: str
     words: Sequence[str]
     least: float = 20.0
     most: float = 180.0
-    needs: str = "card"
+    needs: Path | None = None
 
 
 class Day:
@@ -116,9 +116,8 @@ class Day:
 
     def hindrance(self, step: Step) -> str:
         """Return why a step is not to be begun, or an empty text."""
-        done = {name for name, _, outcome in self.outcomes if outcome == "done"}
-        if step.needs and step.needs not in done:
-            return f"it needs {step.needs}"
+        if step.needs and not step.needs.exists():
+            return f"it needs {step.needs.name}"
         return f"less than {step.least:.0f} s are left" if self.left < step.least else ""
 
     def do(self, step: Step, environment: dict[str, str]) -> None:
@@ -192,16 +191,20 @@ def clock(seconds: float) -> str:
 def plan(folder: Path, slugs: Sequence[str], rehearse: bool) -> Iterator[Step]:
     """Yield the steps of a day, most valuable first."""
     python = [sys.executable, *(["tools/pretend_gpu.py"] if rehearse else [])]
-    yield Step("card", [*python, "tools/gpu_card.py", str(folder / "card.json")], needs="")
-    passport = str(folder / "machine.json")
-    yield Step("passport", [*python, "-m", "lessons", "passport", "--output", passport], least=45.0)
+    card, machine = folder / "card.json", folder / "machine.json"
+    yield Step("card", [*python, "tools/gpu_card.py", str(card)])
+    measure = [*python, "-m", "lessons", "passport", "--output", str(machine)]
+    yield Step("passport", measure, least=45.0, needs=card)
+    passport = card if rehearse else machine  # a rehearsal makes up its passport
     how = ["--device", "cuda", "--to", str(folder / "recorded"), *(["--rehearse"] if rehearse else [])]
     for slug in slugs:
-        yield Step(f"record {slug}", [*python, "-m", "lessons", "record", slug, *how], needs="passport")
+        yield Step(f"record {slug}", [*python, "-m", "lessons", "record", slug, *how], needs=passport)
     # In the simulator one check takes as long as all of them on a card, and the tests run them all there anyway.
-    yield Step("CUDA checks", [*python, CHECKS, *(["check_chase"] if rehearse else [])])
+    yield Step("CUDA checks", [*python, CHECKS, *(["check_chase"] if rehearse else [])], needs=card)
     if not missing():
-        yield Step("CUDA tests", [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *TESTS])
+        yield Step(
+            "CUDA tests", [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *TESTS], needs=card
+        )
 
 
 def missing() -> list[str]:

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="such machines run Linux
 
 
 def python(name, code, **limits):
-    return Step(name, [sys.executable, "-c", code], **{"least": 0.0, "needs": "", **limits})
+    return Step(name, [sys.executable, "-c", code], **{"least": 0.0, **limits})
 
 
 def run(day, *steps):
@@ -52,14 +52,20 @@ def test_a_step_that_fails_or_hangs_costs_no_other_and_the_log_says_why(tmp_path
         python("hangs", "import time; print('waiting'); time.sleep(60)", most=0.5),
         python("dies", "import os; os.kill(os.getpid(), 9)"),
         python("works", "print('fine')"),
-        python("follows", "", needs="works"),
-        python("cannot", "", needs="hangs"),
+        python("follows", "", needs=Path(__file__)),
+        python("cannot", "", needs=tmp_path / "gpu-day" / "machine.json"),
     )
     assert [text.partition(":")[0] for text in outcomes.values()] == ["failed"] * 3 + ["done"] * 2 + [
         "skipped"
     ]
     log = (tmp_path / "gpu-day" / "log.txt").read_text()
-    for words in ("an illegal address", "ended after 0 s", "exit status -9", "it needs hangs", "  fine\n"):
+    for words in (
+        "an illegal address",
+        "ended after 0 s",
+        "exit status -9",
+        "it needs machine.json",
+        "  fine\n",
+    ):
         assert words in log
     assert len(re.findall(r"^\[0:0\d, (?:0:5\d|1:00) left\]", log, re.M)) == len(log.splitlines())
 
@@ -118,8 +124,8 @@ from gpu_day import Day, Step
 def plan(folder, slugs, rehearse):
     writes = f"open({str(folder / 'found')!r}, 'w').write('42')"
     ends = f"import os, time; os.kill({os.getpid()}, 15); time.sleep(60)"
-    yield Step("writes", [sys.executable, "-c", writes], needs="")
-    yield Step("is ended", [sys.executable, "-c", ends], needs="")
+    yield Step("writes", [sys.executable, "-c", writes])
+    yield Step("is ended", [sys.executable, "-c", ends])
 gpu_day.plan = plan
 sys.exit(gpu_day.main(["--out", sys.argv[1]]))
 """
