@@ -6,10 +6,10 @@ BIN := .venv/bin
 NOTEBOOKS := $(wildcard book/*.ipynb)
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lint lab passport record preview bench address pins environment model machine clean
+.PHONY: help book test lint lab passport record gpu-day preview bench address pins environment model machine clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 book: model machine ## build the website from the chapters, executed on this machine where they have changed
 	$(BIN)/python tools/build_book.py
@@ -31,6 +31,11 @@ passport: environment ## measure this machine again
 
 record: environment ## record every experiment on this machine, to send in (see CONTRIBUTING.md)
 	$(BIN)/lessons record
+
+# Nothing is installed: time on a rented machine is short, and often it has no network.
+# MINUTES=8 is how long it may take, ARCHIVE=path where the one file to bring home goes; REHEARSE=1 needs no card.
+gpu-day: ## all that is wanted of a bare GPU machine, in minutes (see CONTRIBUTING.md)
+	PYTHONPATH=src $(PYTHON) tools/gpu_day.py $(if $(MINUTES),--minutes $(MINUTES)) $(if $(ARCHIVE),--archive $(ARCHIVE)) $(if $(REHEARSE),--rehearse)
 
 preview: ## serve the built site on http://localhost:8000
 	$(PYTHON) -m http.server --bind 127.0.0.1 --directory _build/html 8000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 
@@ -11,8 +12,10 @@ from lessons import topology
 from lessons.cli import main
 from lessons.cli.record import chapters, machine_name, record
 from lessons.experiments.base import Experiment, Outcome, Unavailable
-from lessons.results import Recording, code_digest, recordings, save_recording
+from lessons.results import Recording, code_digest, pack, recordings, save_recording
 from lessons.units import Quantity
+
+record_module = importlib.import_module("lessons.cli.record")
 
 
 class Runs(Experiment):
@@ -46,6 +49,56 @@ def test_what_ran_is_kept_and_what_could_not_is_left_out(tmp_path, capsys):
 
 def test_a_chapter_in_which_nothing_ran_leaves_no_recording():
     assert record("roofline", [Refuses()], None, "a-box", "lessons record", "a processor") is None
+
+
+class Breaks(Runs):
+    id = "roofline.breaks"
+
+    def run(self, progress=lambda message: None):
+        raise RuntimeError("an illegal memory access was encountered")
+
+
+def test_a_fault_of_one_experiment_costs_no_other_and_is_told_in_full(capsys):
+    made = record("roofline", [Breaks(), Runs()], None, "a-box", "lessons record", "a processor")
+    assert set(made.experiments) == {"roofline.runs"}
+    said = capsys.readouterr().err
+    assert "roofline.breaks failed" in said and "in run" in said and "illegal memory access" in said
+
+
+class Sized(Runs):
+    SMALL = {"size": 1}
+    size = 1000
+
+    def run(self, progress=lambda message: None):
+        return Outcome(Quantity(self.size, "s"))
+
+
+def test_a_rehearsal_is_small_and_marked_and_lies_apart(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(record_module, "chapters", lambda device, slugs: [("roofline", [Sized()])])
+    monkeypatch.setattr("lessons.passport.load_or_measure", lambda progress: None)
+    words = ["record", "--device", "cpu", "--machine", "a-box", "roofline"]
+    assert main([*words, "--rehearse"]) == 2
+    assert "name a folder for it with --to" in capsys.readouterr().err
+    for more, rehearsed, size in (([], False, 1000), (["--rehearse"], True, 1)):
+        assert main([*words, "--to", str(tmp_path), *more]) == 0
+        (found,) = recordings("roofline", tmp_path, rehearsed=True)
+        assert found.rehearsed is rehearsed and ("--rehearse" in found.command) is rehearsed
+        assert Outcome.from_json(found.experiments["roofline.runs"]["result"]).quantity.value == size
+
+
+def test_no_chapter_is_imported_that_was_not_asked_for():
+    code = "import sys; from lessons.cli.record import chapters; assert list(chapters('cuda', ['kv_cache']));"
+    code += "assert not [n for n in sys.modules if n.startswith('lessons.experiments.roofline')]"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_an_archive_is_unpacked_to_where_recordings_are_read(tmp_path, capsys):
+    made = record("roofline", [Runs()], None, "a-box", "lessons record", "a processor")
+    save_recording(made, tmp_path / "day" / "recorded")
+    pack(tmp_path / "day", tmp_path / "day.tar.gz")
+    assert main(["record", "--unpack", str(tmp_path / "day.tar.gz"), "--to", str(tmp_path / "home")]) == 0
+    assert capsys.readouterr().out.split() == [str(tmp_path / "home" / "a-box" / "roofline.json")]
+    assert recordings(folder=tmp_path / "home") == [made]
 
 
 def test_no_device_is_said_with_the_remedy(monkeypatch, capsys):

@@ -1,6 +1,6 @@
-"""The CUDA kernels against their plain references, on a device, or in Numba's simulator when run as a script.
+"""The CUDA kernels against their plain references, on a device or in Numba's simulator. It needs no pytest.
 
-    NUMBA_ENABLE_CUDASIM=1 python cuda_checks.py
+    [NUMBA_ENABLE_CUDASIM=1] python cuda_checks.py [NAME ...]
 
 The simulator must be chosen before Numba is imported, and a process cannot change its mind: hence a script.
 """
@@ -8,6 +8,7 @@ The simulator must be chosen before Numba is imported, and a process cannot chan
 from __future__ import annotations
 
 import sys
+import traceback
 from dataclasses import replace
 
 import numpy as np
@@ -26,6 +27,7 @@ from lessons.kernels.packed import reference as packed_reference
 from lessons.kernels.packed.formats import FORMATS
 from lessons.kernels.stream import cuda as stream
 from lessons.kernels.stream import reference as stream_reference
+from lessons.kernels.tools.device import SIMULATED
 from lessons.llm.linear import PackedMatrix, lookup
 from lessons.llm.linear import linear as matrix_linear
 
@@ -147,11 +149,26 @@ CHECKS = [
     check_packed_matrix,
 ]
 
-if __name__ == "__main__":
-    # Each simulated thread is a thread of the system, and the one that polls them should not keep the interpreter long.
-    sys.setswitchinterval(5e-4)
-    # Two blocks show all that eight do.
-    fma.BLOCKS_PER_PROCESSOR = stream.BLOCKS_PER_PROCESSOR = 2
+
+def main(names: list[str]) -> int:
+    """Make the checks of these names, or all; say which went well; return how many did not."""
+    if SIMULATED:
+        # Each simulated thread is a thread of the system, and the one that polls them should not keep the interpreter
+        # long. Two blocks show all that eight do.
+        sys.setswitchinterval(5e-4)
+        fma.BLOCKS_PER_PROCESSOR = stream.BLOCKS_PER_PROCESSOR = 2
+    failed = 0
     for check in CHECKS:
-        check("cpu")
-        print(check.__name__)
+        if names and check.__name__ not in names:
+            continue
+        try:
+            check("cpu" if SIMULATED else "cuda")
+            print(check.__name__, flush=True)
+        except Exception:  # the others have their say too
+            traceback.print_exc()
+            failed += 1
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

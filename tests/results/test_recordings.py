@@ -58,6 +58,31 @@ def test_stale_by_the_digest_of_the_code():
     )
 
 
+def test_what_was_rehearsed_is_not_taken_for_a_result(tmp_path):
+    save_recording(make(machine="played", date="2027-01-01", rehearsed=True), tmp_path)
+    assert recordings(folder=tmp_path) == [] and find_recording("roofline.gpu", tmp_path) is None
+    save_recording(make(machine="measured"), tmp_path)
+    assert find_recording("roofline.gpu", tmp_path).machine == "measured"
+    played = find_recording("roofline.gpu", tmp_path, rehearsed=True)
+    assert played.machine == "played" and "measures nothing" in played.badge
+    assert "measures nothing" not in make().badge
+
+
+def test_a_recording_from_before_there_were_rehearsals_is_a_real_one(tmp_path):
+    path = save_recording(make(), tmp_path)
+    record = json.loads(path.read_text())
+    del record["rehearsed"]
+    path.write_text(json.dumps(record))
+    assert recordings(folder=tmp_path) == [make()]
+
+
+@pytest.mark.parametrize("slug", ["", "../up", "a/b", "Roofline", "two words"])
+def test_a_slug_that_is_no_file_is_refused(tmp_path, slug):
+    with pytest.raises(LessonError, match="can't be a chapter's slug"):
+        save_recording(make(slug=slug), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("name", ["", "H100", "a/b", "../up", "-x", "two words"])
 def test_a_name_that_is_no_folder_is_refused(tmp_path, name):
     with pytest.raises(LessonError, match="can't name a machine"):
@@ -65,7 +90,7 @@ def test_a_name_that_is_no_folder_is_refused(tmp_path, name):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("damage", ["", "{", "[]", '{"version": 99}', '{"version": 1, "slug": "x"}'])
+@pytest.mark.parametrize("damage", ["", "{", "[]", "3", '{"version": 99}', '{"version": 1, "slug": "x"}'])
 def test_a_damaged_file_is_named_with_the_remedy(tmp_path, damage):
     path = save_recording(make(), tmp_path)
     path.write_text(damage)
@@ -80,6 +105,8 @@ def faults(recording):
     again = f"run `lessons record {recording.slug}` on {recording.machine} again, or delete it"
     if recording.is_stale():
         yield f"the code behind it has changed: {again}"
+    if recording.rehearsed:
+        yield "it was rehearsed and not measured: delete it"
     for gone in sorted(set(recording.experiments) - known):
         yield f"there is no experiment {gone}: {again}"
     for lacking in sorted({"device", "versions"} - set(recording.context)):
@@ -90,7 +117,7 @@ def faults(recording):
             yield f"it names this host or user: {secret}"
 
 
-@pytest.mark.parametrize("recording", recordings(), ids=lambda r: f"{r.machine}/{r.slug}")
+@pytest.mark.parametrize("recording", recordings(rehearsed=True), ids=lambda r: f"{r.machine}/{r.slug}")
 def test_a_recording_in_the_book_is_whole_and_of_this_code(recording):
     assert list(faults(recording)) == []
 
@@ -107,6 +134,7 @@ def test_planted_faults_are_found(monkeypatch):
         "code behind it has changed": {"digest": "0" * 64},
         "no experiment roofline.gone": {"experiments": {"roofline.gone": {}}},
         "does not say its versions": {"context": {"device": "a card"}},
+        "rehearsed and not measured": {"rehearsed": True},
         "names this host": {"command": "lessons record on this-very-host"},
     }
     for words, change in changes.items():

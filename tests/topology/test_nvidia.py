@@ -135,6 +135,22 @@ def test_every_field_of_a_data_centre_card_both_ways(system, monkeypatch):
     assert nvidia.card(H100) == by_program
 
 
+def test_torch_knows_the_bus_where_nvmls_package_is_missing(system, monkeypatch):
+    library = torch(RTX, H100)
+    bus = {RTX: (128, 8_501_000), H100: (5120, 2_619_000)}
+    library.cuda.get_device_properties = lambda i: SimpleNamespace(
+        **dict(zip(("memory_bus_width", "memory_clock_rate"), bus[(RTX, H100)[i]]))
+    )
+    system(None, library)
+    known = {"bus_width": "5120 bit", "clock_memory_max": "2619 MHz"}
+    assert nvidia.card(H100) == known and set(nvidia.PROPERTIES) == set(known)
+    monkeypatch.setattr(nvidia, "ask_nvidia_smi", lambda: SMALL + LINE)
+    assert set(nvidia.card(H100)) == set(nvidia.FIELDS) and known.items() <= nvidia.card(H100).items()
+    library.cuda.get_device_properties = lambda i: SimpleNamespace()  # an older torch
+    assert set(nvidia.card(H100)) == set(nvidia.FIELDS) - {"bus_width"}
+    assert nvidia.ask_torch("another") == {}
+
+
 def test_what_a_card_does_not_support_is_left_out(system):
     library = nvml(H100, nvmlDeviceGetEccMode=refuse, nvmlDeviceGetMigMode=refuse)
     del library.nvmlDeviceGetMemoryBusWidth  # an older package
@@ -156,7 +172,8 @@ def test_no_driver_is_no_card(system):
 
 
 def test_no_field_identifies_a_machine():
-    names = {name.lower() for ask in nvidia.FIELDS.values() for name in ask.__code__.co_names}
+    asks = [*nvidia.FIELDS.values(), *nvidia.PROPERTIES.values()]
+    names = {name.lower() for ask in asks for name in ask.__code__.co_names}
     assert "nvmldevicegetname" in names
     secrets = ("serial", "uuid", "bus_id", "pciinfo", "hostname")
     assert not [n for n in {*names, *nvidia.QUERIES.values()} for secret in secrets if secret in n]

@@ -1,6 +1,7 @@
 """Run the chapters' experiments on this machine and keep the results as recordings.
 
-Needs NumPy, Numba and torch: no Jupyter and no model file. What cannot run here is left out, and said.
+Needs NumPy, Numba and torch: no Jupyter and no model file. What cannot run here is left out, and said. Recordings that
+another machine made come home in an archive, and ``--unpack`` puts them in their place.
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ import importlib
 import pkgutil
 import re
 import sys
-from collections.abc import Iterator
+import traceback
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lessons.errors import LessonError
@@ -27,42 +31,64 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("slugs", nargs="*", metavar="SLUG", help="chapters to record (all)")
     parser.add_argument("--machine", help="a short name for this machine (made from the device's own)")
     parser.add_argument("--device", choices=("cpu", "cuda"), help="(cuda where there is one)")
+    parser.add_argument(
+        "--to", type=Path, metavar="FOLDER", help="where to write (where `lessons` reads them)"
+    )
+    parser.add_argument(
+        "--rehearse", action="store_true", help="run small forms; they are not taken for results"
+    )
+    parser.add_argument(
+        "--unpack", type=Path, metavar="ARCHIVE", help="run nothing; take what a GPU day recorded"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Record each chapter that has experiments for the device; return 1 when none could be run."""
     from lessons import passport, topology
-    from lessons.results import save_recording
+    from lessons.results import save_recording, unpack
+    from lessons.results.recordings import FOLDER
 
+    if args.rehearse and not args.to:
+        raise LessonError("what was rehearsed must not lie among results; name a folder for it with --to")
+    folder = args.to or FOLDER
+    if args.unpack:
+        print(*unpack(args.unpack, folder, args.rehearse), sep="\n")
+        return 0
     here = topology.read()
     device = args.device or ("cuda" if here.gpus else "cpu")
     if device == "cuda" and not here.gpus:
         raise LessonError("no CUDA device is found here; record the processor with --device cpu")
-    chosen = [(s, list_) for s, list_ in chapters(device) if not args.slugs or s in args.slugs]
-    unknown = set(args.slugs) - {slug for slug, _ in chapters(device)}
+    chosen = list(chapters(device, args.slugs))
+    unknown = set(args.slugs) - {slug for slug, _ in chosen}
     if unknown:
         raise LessonError(
             f"no experiments for {device} in {', '.join(sorted(unknown))}; see `lessons record -h`"
         )
     card = here.gpus[0] if device == "cuda" else here.cpu
     command = "lessons record" + "".join(f" {slug}" for slug in args.slugs) + f" --device {device}"
+    if args.rehearse:
+        command += " --rehearse"
+        chosen = [(slug, [experiment.small() for experiment in listed]) for slug, listed in chosen]
     mine = passport.load_or_measure(_say)
     written = 0
     for slug, experiments in chosen:
         recording = record(slug, experiments, mine, args.machine or machine_name(card), command, card)
         if recording:
-            print(save_recording(recording))
+            print(save_recording(replace(recording, rehearsed=args.rehearse), folder))
             written += 1
     return 0 if written else 1
 
 
-def chapters(device: str) -> Iterator[tuple[str, list[Experiment]]]:
-    """Yield each chapter's slug with its experiments for ``device``, where it has any."""
+def chapters(device: str, slugs: Sequence[str] = ()) -> Iterator[tuple[str, list[Experiment]]]:
+    """Yield each chapter's slug with its experiments for ``device``, where it has any; of ``slugs`` only, if given.
+
+    No other chapter is imported.
+    """
     import lessons.experiments
 
     for module in pkgutil.iter_modules(lessons.experiments.__path__):
-        if not module.ispkg:
-            continue  # what every experiment is made of
+        if not module.ispkg or (slugs and module.name not in slugs):
+            continue  # a module is what every experiment is made of
         listed = importlib.import_module(f"lessons.experiments.{module.name}").EXPERIMENTS
         fitting = [e for e in listed if e.device == device]
         if fitting:
@@ -85,6 +111,11 @@ def record(
             result = experiment.run(_say)
         except LessonError as reason:  # no second node, no model file: the chapter's other lines still count
             _say(f"left out: {reason}")
+            continue
+        except (
+            Exception
+        ):  # a fault of one experiment costs no other; time on a rented machine does not come back
+            _say(f"{experiment.id} failed:\n{traceback.format_exc()}")
             continue
         outcomes[experiment.id] = {"prediction": prediction.to_json(), "result": result.to_json()}
     if not outcomes:

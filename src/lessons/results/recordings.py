@@ -28,6 +28,7 @@ class Recording:
         context: card, driver, clocks, power cap, ECC, MIG state, versions. No host or user name.
         digest: ``code_digest`` of the chapter's experiments when it was recorded.
         experiments: by id, {"prediction": Outcome as JSON, "result": Outcome as JSON}.
+        rehearsed: the experiments ran in their small form, perhaps without the device: nothing was measured.
     """
 
     machine: str
@@ -37,6 +38,7 @@ class Recording:
     context: dict[str, Any]
     digest: str
     experiments: dict[str, dict[str, Any]]
+    rehearsed: bool = False
 
     def is_stale(self) -> bool:
         """Tell whether the code that made this recording has changed since."""
@@ -46,49 +48,62 @@ class Recording:
     def badge(self) -> str:
         """One line for the reader: which machine, when, by which command."""
         device = self.context.get("device", self.machine)
+        how = "rehearsed with small sizes, which measures nothing," if self.rehearsed else "recorded"
         stale = "; the code has changed since" if self.is_stale() else ""
-        return f"recorded on {device}, {self.date}, `{self.command}`{stale}"
+        return f"{how} on {device}, {self.date}, `{self.command}`{stale}"
 
 
-def recordings(slug: str | None = None, folder: Path = FOLDER) -> list[Recording]:
+def recordings(slug: str | None = None, folder: Path = FOLDER, rehearsed: bool = False) -> list[Recording]:
     """Return the recordings there are, newest first; of one chapter where ``slug`` is given.
+
+    Rehearsed ones are left out, unless ``rehearsed`` asks for them too.
 
     Raises:
         LessonError: when a file is not a recording of this version.
     """
-    found = [_load(path) for path in sorted(folder.glob(f"*/{slug or '*'}.json"))]
-    return sorted(found, key=lambda r: r.date, reverse=True)
+    found = [
+        read_recording(path.read_bytes(), str(path)) for path in sorted(folder.glob(f"*/{slug or '*'}.json"))
+    ]
+    return sorted((r for r in found if rehearsed or not r.rehearsed), key=lambda r: r.date, reverse=True)
 
 
-def find_recording(experiment_id: str, folder: Path = FOLDER) -> Recording | None:
-    """Return the newest recording that holds ``experiment_id``, or None."""
+def find_recording(experiment_id: str, folder: Path = FOLDER, rehearsed: bool = False) -> Recording | None:
+    """Return the newest recording that holds ``experiment_id``, or None; see ``recordings``."""
     slug = experiment_id.split(".")[0]
-    return next((r for r in recordings(slug, folder) if experiment_id in r.experiments), None)
+    found = recordings(slug, folder, rehearsed)
+    return next((r for r in found if experiment_id in r.experiments), None)
 
 
 def save_recording(recording: Recording, folder: Path = FOLDER) -> Path:
     """Write a recording atomically and return its path.
 
     Raises:
-        LessonError: when the machine's name would not make a plain folder name.
+        LessonError: when the machine's or the chapter's name would not make a plain name of a folder or a file.
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", recording.machine):
         raise LessonError(
             f"{recording.machine!r} can't name a machine; use lower-case letters, digits and dashes, like h100-sxm"
         )
+    if not re.fullmatch(r"[a-z0-9_]+", recording.slug):
+        raise LessonError(f"{recording.slug!r} can't be a chapter's slug; record again with `lessons record`")
     path = folder / recording.machine / f"{recording.slug}.json"
     record = {"version": VERSION, **recording.__dict__}
     write_atomic(path, json.dumps(record, indent=1, sort_keys=True) + "\n")
     return path
 
 
-def _load(path: Path) -> Recording:
+def read_recording(data: bytes, name: str) -> Recording:
+    """Return the recording that a file called ``name`` holds.
+
+    Raises:
+        LessonError: when it is not a recording of this version.
+    """
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(data)
         if record.pop("version") != VERSION:
             raise ValueError("another version")
         return Recording(**record)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise LessonError(
-            f"{path} is not a recording of version {VERSION} ({error}); record it again with `lessons record`"
+            f"{name} is not a recording of version {VERSION} ({error}); record it again with `lessons record`"
         ) from error

@@ -44,6 +44,12 @@ QUERIES = {
     "pcie_width": "pcie.link.width.current",
 }
 
+# What torch knows of it, of a device's properties there, for machines with neither.
+PROPERTIES: dict[str, Callable[[Any], str]] = {
+    "bus_width": lambda properties: f"{properties.memory_bus_width} bit",
+    "clock_memory_max": lambda properties: f"{properties.memory_clock_rate // 1000} MHz",  # it says kHz
+}
+
 
 def devices(root: Path = Path("/")) -> tuple[str, ...]:
     """Return the names of the CUDA devices that torch can use, none where it can use none; nothing is raised.
@@ -73,8 +79,8 @@ def card(name: str) -> dict[str, str]:
         name: as ``devices`` returns it; torch adds the slice's size to the name of a card that MIG has cut.
 
     Returns:
-        Texts with their units ("700.00 W", "1980 MHz"). What the card or its driver does not tell is left out, and
-        without NVML or nvidia-smi all is.
+        Texts with their units ("700.00 W", "1980 MHz"). NVML is asked first; without its package nvidia-smi and
+        torch are. What none of them tells is left out.
     """
     with _nvml() as nvml:
         for its_name, found in _cards(nvml):
@@ -84,7 +90,21 @@ def card(name: str) -> dict[str, str]:
                     with contextlib.suppress(nvml.NVMLError, AttributeError):
                         answers[key] = ask(nvml, found)
                 return answers
-    return parse(ask_nvidia_smi(), name)
+    return {**ask_torch(name), **parse(ask_nvidia_smi(), name)}
+
+
+def ask_torch(name: str) -> dict[str, str]:
+    """Return what torch knows of its first device called ``name``, by the keys of ``PROPERTIES``."""
+    answers = {}
+    with contextlib.suppress(Exception):  # no torch, no device, a driver that does not load
+        import torch
+
+        names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+        properties = torch.cuda.get_device_properties(names.index(name))
+        for key, ask in PROPERTIES.items():
+            with contextlib.suppress(AttributeError):  # torch before 2.9
+                answers[key] = ask(properties)
+    return answers
 
 
 def ask_nvidia_smi() -> str:

@@ -99,7 +99,8 @@ class RateOnDevice(Experiment):
     question = "On a GPU, how many times the tokens a second do a layer's matrices give with 256 rows instead of one?"
     device = "cuda"
     panels = None
-    rows, layers = (1, 16, 64, 256), 4
+    SMALL = {"model": "smollm2-135m", "layers": 1}
+    model, rows, layers = "llama-3-8b", (1, 16, 64, 256), 4
     cited = (
         "On eight TPU v5e chips a 13-billion-weight model with a context of 8,192 tokens is calculated to write 788 "
         "tokens/s with 16 sequences and 964 with 240: the caches, which each sequence reads for itself, take over "
@@ -108,7 +109,7 @@ class RateOnDevice(Experiment):
 
     def shapes(self) -> list[tuple[int, int]]:
         """Return outputs and inputs of a layer's four products."""
-        return list(layer_matrices(model("llama-3-8b")).values())
+        return list(layer_matrices(model(self.model)).values())
 
     def predict(self, passport: Passport) -> Outcome:
         peak = passport.matmul("bfloat16", device="cuda").value

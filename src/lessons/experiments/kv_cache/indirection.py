@@ -123,7 +123,9 @@ class PagedOnDevice(Experiment):
     question = "On a GPU, how much longer does attention take when each block of 16 tokens lies alone?"
     device = "cuda"
     panels = None
+    SMALL = {"tokens": 64, "heads": 2, "kv_heads": 1, "dim": 16, "samples": 2}
     tokens, heads, kv_heads, dim = 8192, 32, 8, 128
+    samples = 30
     cited = (
         "The paper that introduced paging measured its attention kernel 20 to 26 % slower than "
         "FasterTransformer's contiguous one, and the whole system two to four times faster "
@@ -149,12 +151,14 @@ class PagedOnDevice(Experiment):
             pool[:, table] = plain.view(self.kv_heads, blocks, 16, self.dim)
         table = table.int()
         progress("contiguous")
-        plain_time = time(lambda: attention.decode(q, k, v, self.tokens), warmup=3, samples=30, device="cuda")
+        plain_time = time(
+            lambda: attention.decode(q, k, v, self.tokens), warmup=3, samples=self.samples, device="cuda"
+        )
         progress("paged")
         paged_time = time(
             lambda: attention.paged_decode(q, k_pool, v_pool, table, self.tokens),
             warmup=3,
-            samples=30,
+            samples=self.samples,
             device="cuda",
         )
         error = (

@@ -24,6 +24,7 @@ class Float8OnDevice(Experiment):
     )
     device = "cuda"
     panels = None
+    SMALL = {"size": 64}
     few, many, size = 16, 4096, 8192
     cited = (
         "Weight-only 4-bit kernels come near their factor of four while batches are small, up to 16 to 32 rows, and "

@@ -114,6 +114,7 @@ class GpuSweep(Sweep):
     id = "roofline.gpu_sweep"
     title = "where the GPU's roof bends"
     question = "And how many FLOP per byte can a whole GPU do before the arithmetic begins to cost time?"
+    SMALL = {"limit": 512}
     device = "cuda"
 
     @property

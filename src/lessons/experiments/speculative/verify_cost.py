@@ -126,7 +126,9 @@ class CudaVerifyCost(VerifyCost):
     id = "speculative.verify_cost_cuda"
     device = "cuda"
     question = "How many times as long as a pass over one token does a pass over eight take on a GPU?"
+    SMALL = {"outputs": 64, "inputs": 32}
     engines = (DEVICE,)
+    outputs, inputs = 11776, 11424
     cited = (
         "On H100 GPUs, vLLM spends between 42 and 95 % of its time in verification, "
         "and the gain shrinks as the batch grows ([Liu et al., 2026](https://arxiv.org/abs/2601.11580))."
@@ -142,10 +144,10 @@ class CudaVerifyCost(VerifyCost):
         generator = torch.Generator("cuda").manual_seed(0)
         shape: dict[str, Any] = {"device": "cuda", "dtype": torch.bfloat16, "generator": generator}
         # Sixteen matrices of the model's size each, more than any L2 holds.
-        weights = [torch.randn(11776, 11424, **shape) for _ in range(16)]
+        weights = [torch.randn(self.outputs, self.inputs, **shape) for _ in range(16)]
         seconds = []
         for k in ROWS[DEVICE]:
-            x = torch.randn(k, 11424, **shape)
+            x = torch.randn(k, self.inputs, **shape)
             products = partial(_products, x, weights)
             seconds.append(time(products, device="cuda").median().value)
         curve = [s / seconds[0] for s in seconds]

@@ -46,7 +46,8 @@ def _stream() -> Any:
 def _view(arg: Any) -> Any:
     if not hasattr(arg, "detach"):
         return arg
-    return cuda.as_cuda_array(arg.detach()) if arg.is_cuda else arg.detach().numpy()
+    is_there = arg.is_cuda and not SIMULATED
+    return cuda.as_cuda_array(arg.detach()) if is_there else arg.detach().numpy()
 
 
 # Inlined before Numba types the kernel: a device function of its own would ask a real device for its type.
