@@ -31,6 +31,10 @@ def machine(name, cores=8, levels=("l1", "l2", "l3"), nodes=1, gpus=()):
         add(f"cpu.latency.{level}", seconds, "s")
     for cost, seconds in (("call", 2e-7), ("launch", 4e-6), ("page_fault", 3e-7)):
         add(f"cpu.cost.{cost}", seconds, "s")
+    for product, rate, unit in (("int8", 200e9, "OP/s"), ("float32", 70e9, "FLOP/s")):
+        add(f"cpu.product.packed.{product}", rate, unit)
+    add("cpu.product.float32.float32", 60e9, "FLOP/s")
+    add("page_cache.read", 6e9, "B/s")
     add("disk.read", 1e9, "B/s")
     if gpus:
         for level, rate in (("l2", 6e12), ("dram", 2.8e12)):

@@ -18,7 +18,12 @@ from lessons.units import Quantity
 class Answer(Experiment):
     id = "intro.answer"
     unit = "s"
-    passages = {"title": "an answer", "question": "How long?", "text": "It took {ratio} times.", "alt": "A line."}
+    passages = {
+        "title": "an answer",
+        "question": "How long?",
+        "text": "It took {ratio} times.",
+        "alt": "A line.",
+    }
 
     def predict(self, passport):
         return Outcome(Quantity(2.0, "s"), {"x": [1, 2]})

@@ -84,7 +84,8 @@ def ratios(entries: list[Entry] | None = None) -> Any:
         ax.set_yticks(places, [e.id for e in entries])
         ax.set_xlabel("measured / predicted")
     inside = sum(within(value) for value in values)
-    words = f"Measured over predicted, experiments: {len(entries)}. Of these, between {1 / BAND:g} and {BAND:g}: {inside}."
+    words = f"Measured over predicted, experiments: {len(entries)}. Of these, "
+    words += f"between {1 / BAND:g} and {BAND:g}: {inside}."
     if textbook:
         words += f" With a hollow mark for the textbook beside the prediction: {len(textbook)}."
     return figures.render(figure, words + (f" Without a ratio to draw: {without}." if without else ""))

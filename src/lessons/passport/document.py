@@ -104,6 +104,32 @@ class Passport:
             return self.peak(f"cuda.matmul.{dtype}")
         return self.peak(f"cpu.matmul.{dtype}.{self._threads(threads)}")
 
+    def product(self, weights: str = "packed", arithmetic: str = "int8") -> Quantity:
+        """Return FLOP/s (OP/s for int8) that this book's product of a few rows reaches, one thread.
+
+        Args:
+            weights: "packed" (4 bits) or "float32".
+            arithmetic: "int8" or "float32".
+        """
+        return self.peak(f"cpu.product.{weights}.{arithmetic}")
+
+    def held(self) -> Quantity:
+        """Return the bytes of the last cache that one thread gets to keep; the reported size where none was found."""
+        caches = self.machine["caches"]
+        if not caches:
+            raise PassportError(
+                "this system tells of no cache, so none can be said to be kept; run it on Linux"
+            )
+        key = f"cpu.held.{caches[-1]['level']}"
+        try:
+            return self.peaks[key]
+        except KeyError:
+            return Quantity(caches[-1]["bytes"], "B")
+
+    def page_cache(self) -> Quantity:
+        """Return bytes per second that ``read`` copies from a file that is in memory already."""
+        return self.peak("page_cache.read")
+
     def cost(self, name: str, device: str = "cpu") -> Quantity:
         """Return seconds of a fixed cost: "call" (a compiled function), "launch" (a parallel one, or a CUDA
         kernel), "page_fault" (first touch of a page)."""

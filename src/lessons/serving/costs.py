@@ -137,6 +137,7 @@ class Roofline:
         dtype: str = "float32",
         threads: int | None = 1,
         overhead: float = 0.0,
+        peak: float | None = None,
     ) -> Roofline:
         """Return the cost on this computer's CPU, from its measured peaks: a bound, as no kernel reaches both.
 
@@ -148,6 +149,7 @@ class Roofline:
             dtype: of the arithmetic: "float32", or "int8" for packed weights with quantised activations.
             threads: how many compute; None for all.
             overhead: see the class.
+            peak: FLOP/s of the product that computes, where that is known; the peak in registers where None.
         """
         return cls(
             weight_bytes=weight_bytes,
@@ -155,7 +157,7 @@ class Roofline:
             flop_per_token=2 * parameters,
             flop_per_pair=pair_flop(shape),
             bandwidth=passport.bandwidth("read", "dram", threads=threads).value,
-            peak=passport.flops(dtype, threads=threads).value,
+            peak=passport.flops(dtype, threads=threads).value if peak is None else peak,
             overhead=overhead,
         )
 

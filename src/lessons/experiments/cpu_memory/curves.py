@@ -19,7 +19,7 @@ def held(passport: Passport) -> list[int]:
     They are the reported sizes but for the last cache, of which the passport measured the part that is ours.
     """
     reported = caches(passport)
-    return [*reported[:-1], min(reported[-1], passport.held())] if reported else []
+    return [*reported[:-1], round(min(reported[-1], passport.held().value))] if reported else []
 
 
 def sizes_up_to(largest: int, step: int = 2) -> list[int]:

@@ -12,17 +12,23 @@ from lessons.passport.probes import (
     cuda_transfer,
     disk,
     flops,
+    held,
     latency,
     matmul,
+    page_cache,
+    product,
 )
 
 # Torch's threads go on spinning for a while after each call, so what uses them comes last.
 PROBES: tuple[Probe, ...] = (
     bandwidth.PROBE,
     latency.PROBE,
+    held.PROBE,
     flops.PROBE,
+    product.PROBE,
     costs.PROBE,
     disk.PROBE,
+    page_cache.PROBE,
     matmul.PROBE,
     cuda_bandwidth.PROBE,
     cuda_latency.PROBE,

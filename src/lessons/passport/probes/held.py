@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from lessons.passport.probe import Probe, Progress
-
 from lessons.measure import time
+from lessons.passport.probe import Probe, Progress
 from lessons.units import Quantity, format_binary
 
 if TYPE_CHECKING:

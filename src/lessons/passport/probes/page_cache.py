@@ -7,9 +7,8 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from lessons.passport.probe import Probe, Progress
-
 from lessons.measure import time
+from lessons.passport.probe import Probe, Progress
 from lessons.units import Quantity
 
 if TYPE_CHECKING:
