@@ -116,7 +116,9 @@ class Chunks(Experiment):
             table.append([name, gap, foretold[name]["p99"], typical, first, rate])
         return {
             "table": rows(table),
-            "by_budget": "; ".join(f"{name} {format_value(run['p99'].value, 's')}" for name, run in runs.items()),
+            "by_budget": "; ".join(
+                f"{name} {format_value(run['p99'].value, 's')}" for name, run in runs.items()
+            ),
             "whole_gap": format_value(runs["whole"]["p99"].value, "s"),
             "small_gap": format_value(runs["16"]["p99"].value, "s"),
             "whole_miss": runs["whole"]["p99"].ratio(foretold["whole"]["p99"]),

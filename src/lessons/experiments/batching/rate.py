@@ -129,10 +129,13 @@ class RateOnDevice(Experiment):
         return Outcome(found[-1].ratio(found[0]), {"rates": found})
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
-        rates = zip(self.rows, result.data["rates"])
+        by_rows = [
+            f"{rows} {'row' if rows == 1 else 'rows'} {format_value(rate.value, 'tokens/s')}"
+            for rows, rate in zip(self.rows, result.data["rates"])
+        ]
         return {
             "layers": self.layers,
-            "by_rows": ", ".join(f"{m} rows {format_value(q.value, 'tokens/s')}" for m, q in rates),
+            "by_rows": ", ".join(by_rows),
             **_gain(prediction, result),
         }
 
