@@ -8,6 +8,7 @@ from lessons.experiments.batching.chunks import LONG, WRITERS, load, policy
 from lessons.experiments.batching.disaggregation import (
     GOAL,
     LIMITS,
+    MIXED,
     RATES,
     SPLIT,
     best_rate,
@@ -16,11 +17,15 @@ from lessons.experiments.batching.disaggregation import (
     step_cost,
 )
 from lessons.experiments.batching.disaggregation import load as trace
-from lessons.experiments.batching.service import SLOTS, cost, simulate
+from lessons.experiments.batching.ends import judged
+from lessons.experiments.batching.service import SLOTS, Recorder, Served, cost, simulate
 from lessons.experiments.batching.slots import PROMPT, queue
 from lessons.experiments.batching.timeline import POLICIES, arrivals
 from lessons.passport import Passport
+from lessons.serving.loop import serve
+from lessons.serving.metrics import Metrics
 from lessons.serving.policies import Continuous, Static
+from lessons.serving.scheduler import Scheduler
 from lessons.serving.workload import Fixed
 from lessons.units import Quantity
 
@@ -85,70 +90,26 @@ def test_no_step_of_the_slots_leaves_the_compiled_pass():
     assert SLOTS * PROMPT <= ROWS
 
 
-@pytest.mark.parametrize(
-    ("measured", "steps", "words"),
-    [(2.4, 200, "hardly anything else"), (1.2, 230, "did not follow"), (3.3, 330, "luck of the order")],
-)
-def test_slots_explains_each_case(measured, steps, words):
-    data = {
-        "used": 0.4,
-        "steps": {"static": steps, "continuous": 100},
-        "rates": {"static": 1.0, "continuous": measured},
-        "same": measured > 2,
-    }
-    text = x.slots.explain(x.slots.predict(PASSPORT), Outcome(ratio(measured), data))
-    assert words in text
-    assert ("token for token" in text) == data["same"]
-
-
 def test_the_timeline_shows_what_each_policy_does():
     data = x.timeline.predict(PASSPORT).data["runs"]
     assert set(data) == set(POLICIES)
     assert data["static"]["wasted"] > 0 and data["dynamic"]["wasted"] > 0
     assert data["continuous"]["wasted"] == data["chunked prefill"]["wasted"] == 0
-    assert data["chunked prefill"]["ttft"] < data["static"]["ttft"]
+    assert data["chunked prefill"]["ttft"].value < data["static"]["ttft"].value
     for run in data.values():
         assert run["arrivals"] == [r.arrival for r in arrivals()]
         assert all(bars[0][0] >= arrival for arrival, bars in zip(run["arrivals"], run["bars"]))
 
 
-@pytest.mark.parametrize(
-    ("dynamic", "continuous", "measured", "words"),
-    [
-        (1.5, 0.01, 5, ["made the wait longer", "foresaw"]),
-        (0.5, 0.05, 50, ["paid here", "wait for it", "missed the factor"]),
-        (1.0, 0.01, 5, ["changed little", "foresaw"]),
-    ],
-)
-def test_timeline_explains_each_case(dynamic, continuous, measured, words):
-    run = {"ttft": 1.0, "tpot": 0.01, "wasted": 0, "rows": 1}
-    runs = {name: dict(run) for name in POLICIES}
-    runs["dynamic"]["ttft"], runs["continuous"]["tpot"] = dynamic, continuous
-    text = x.timeline.explain(Outcome(ratio(5), {"runs": runs}), Outcome(ratio(measured), {"runs": runs}))
-    assert all(word in text for word in words)
-    assert ("wait for it" in text) == ("wait for it" in words)
-
-
 def test_a_smaller_step_bounds_the_gap_and_computes_the_same_prompt():
     runs = x.chunks.predict(PASSPORT).data["runs"]
-    assert runs["16"]["p99"] < runs["256"]["p99"] < runs["whole"]["p99"]
+    assert runs["16"]["p99"].value < runs["256"]["p99"].value < runs["whole"]["p99"].value
     assert all(len(run["gaps"]) == len(runs["whole"]["gaps"]) for run in runs.values())
     seconds = cost(PASSPORT)
-    assert runs["whole"]["p99"] > LONG * seconds.flop_per_token / seconds.peak
+    assert runs["whole"]["p99"].value > LONG * seconds.flop_per_token / seconds.peak
     served = simulate(policy(256), load(), seconds)
     assert max(r.computed for r in served.requests) == LONG + 1
     assert sorted(r.id for r in served.requests) == list(range(WRITERS + 1))
-
-
-@pytest.mark.parametrize(
-    ("middle", "small", "words"),
-    [(1.0, 2.0, "newcomer pays"), (1.0, 1.0, "does not even pay"), (1.5, 1.0, "once for each piece")],
-)
-def test_chunks_explains_each_case(middle, small, words):
-    run = {"p99": 1.0, "p50": 0.01, "throughput": 100.0}
-    runs = {"whole": {**run, "first": 1.0}, "256": {**run, "first": middle}, "16": {**run, "first": small}}
-    outcome = Outcome(ratio(1.0), {"runs": runs})
-    assert words in x.chunks.explain(outcome, outcome)
 
 
 def test_the_rate_rises_to_the_ridge_and_stays():
@@ -160,21 +121,10 @@ def test_the_rate_rises_to_the_ridge_and_stays():
     assert prediction.data["ridge"] == pytest.approx(last / first, rel=0.05)
 
 
-@pytest.mark.parametrize(
-    ("measured", "words"), [(3, "gains less"), (5, "two roofs allow"), (9, "gains more")]
-)
-def test_rate_explains_each_case(measured, words):
-    prediction = Outcome(ratio(5), {"ridge": 5.0})
-    assert words in x.rate.explain(prediction, Outcome(ratio(measured), {}))
-
-
 def test_rows_on_a_device_are_nearly_free_up_to_the_ridge():
     prediction = x.cuda.predict(PASSPORT)
     # The ridge for weights of two bytes; the activations of many rows add a little to the bytes.
     assert prediction.quantity.value == pytest.approx(6e14 / 3e12, rel=0.01)
-    rates = {"rates": [1.0] * len(x.cuda.rows)}
-    assert "less than the bound" in x.cuda.explain(prediction, Outcome(ratio(1), rates))
-    assert "nearly free" in x.cuda.explain(prediction, Outcome(prediction.quantity, rates))
 
 
 def test_the_best_rate_is_the_last_before_a_miss():
@@ -192,29 +142,176 @@ def test_separate_machines_serve_the_same_requests_without_stalls():
     assert apart.ttft(50) > together.ttft(50)
 
 
-def test_disaggregation_is_explained_by_where_it_wins():
+def test_separate_machines_wait_for_the_busier():
     prediction = x.disaggregation.predict(PASSPORT)
     assert 0.5 < prediction.quantity.value < 0.75
     assert prediction.data["prompt"] > 2 * prediction.data["writing"]
-    behind = [1.0] * len(LIMITS)
-    for ahead, words in (([0.5] * len(LIMITS), "No limit"), ([2.0, *behind[1:]], "carry **more**")):
-        data = {"goodput": {SPLIT: ahead}, "mixed": behind}
-        text = x.disaggregation.explain(prediction, Outcome(prediction.quantity, data))
-        assert words in text and "Simulated, not measured" in text and "to the brim" not in text
-        assert "to the brim" in x.disaggregation.explain(prediction, Outcome(ratio(0.4), data))
 
 
 @pytest.mark.parametrize("experiment", [x.timeline, x.chunks])
-def test_what_was_simulated_can_be_drawn_and_told(experiment):
+def test_what_was_simulated_can_be_drawn(experiment):
     from lessons import figures
 
     outcome = experiment.predict(PASSPORT)
     figure, axes = figures.new(experiment.panels)
     experiment.draw(outcome, outcome, figure)
     assert all(ax.lines or ax.patches for ax in axes)
-    assert len(experiment.alt(outcome, outcome)) > 100
 
 
 def test_predictions_are_json():
     for experiment in x.EXPERIMENTS:
-        json.dumps(experiment.predict(PASSPORT).to_json())
+        outcome = experiment.predict(PASSPORT)
+        assert Outcome.from_json(json.loads(json.dumps(outcome.to_json()))).quantity == outcome.quantity
+
+
+class Unsteady:
+    """A clock on which every step takes a second, and each third one by a tenth longer."""
+
+    def __init__(self):
+        self.time, self.steps = 0.0, 0
+
+    def now(self):
+        return self.time
+
+    def wait_until(self, moment):
+        self.time = max(self.time, moment)
+
+    def run(self, batch):
+        self.steps += 1
+        self.time += 1.1 if self.steps % 3 == 0 else 1.0
+        return ()
+
+
+def test_a_time_met_once_is_as_uncertain_as_steps_of_one_kind_are():
+    record = Recorder(Unsteady())
+    done = list(serve(queue(SLOTS), Scheduler(Static(SLOTS)), record))
+    measured = Served(done, Metrics(done), record, timed=True)
+    assert record.spread() == pytest.approx((1.0, 1.1))
+    once = measured.interval(10.0)
+    assert (once.value, once.low, once.high) == pytest.approx((10.0, 10.0, 11.0))
+    assert simulate(Static(SLOTS), queue(SLOTS), same_step).interval(10.0) == Quantity(10.0, "s")
+
+
+def test_a_lone_step_says_nothing_of_the_spread():
+    record = Recorder(Unsteady())
+    record.alike = {(1, 1): [5.0], (2, 2): [1.0]}
+    assert record.spread() == (1.0, 1.0)
+
+
+def about(value, unit="1", sure=0.03):
+    """A measured quantity with its interval."""
+    return Quantity(value, unit, (1 - sure) * value, (1 + sure) * value, 9)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "ends", "verdict"),
+    [
+        (about(1.0), (about(1.0), about(0.95)), "as-foreseen"),
+        (about(1.0), (about(0.5), about(0.5)), "errors-cancel"),
+        (about(1.0), (about(1.0), about(1.7)), "errors-cancel"),
+        (about(1.0), (about(0.8), about(0.8)), "as-foreseen"),  # no end is surely off
+        (about(2.0), (about(0.5), about(1.0)), "more-than-foreseen"),
+        (about(1.25), (about(0.5), about(0.6)), "cant-tell"),
+    ],
+)
+def test_a_ratio_that_agrees_is_not_enough(ratio, ends, verdict):
+    assert judged(ratio, *ends) == verdict
+
+
+def decoded(one, sixteen):
+    """A result of ``rate`` in shares of the bound, with one sequence and with 16."""
+    bounds = x.rate.predict(PASSPORT).data["rates"]
+    rates = [about(one * bounds[0], "tokens/s"), about(sixteen * bounds[-1], "tokens/s")]
+    return Outcome(rates[1].ratio(rates[0]), {"rates": rates})
+
+
+def multiplied(share):
+    """A result of ``cuda``, the gain in shares of the predicted one."""
+    rates = [about(100.0, "tokens/s")] * len(x.cuda.rows)
+    return Outcome(about(share * x.cuda.predict(PASSPORT).quantity.value), {"rates": rates})
+
+
+def queued(gain, same=True):
+    rates = {"static": about(100.0, "tokens/s"), "continuous": Quantity(100 * gain, "tokens/s", n=1)}
+    return Outcome(about(gain), {"used": 0.4, "rates": rates, "same": same})
+
+
+def served(window=1.0, pace=1.0, static=1.0, chunked=1.0, sure=0.03):
+    """A result of ``timeline``: the simulated clock's, with some waits and paces so many times as long."""
+    foretold = x.timeline.predict(PASSPORT).data["runs"]
+    runs = {name: dict(run) for name, run in foretold.items()}
+    for name, factor in (("static", static), ("chunked prefill", chunked)):
+        runs[name]["waits"] = [factor * wait for wait in foretold[name]["waits"]]
+        runs[name]["ttft"] = about(factor * foretold[name]["ttft"].value, "s", sure)
+    runs["dynamic"]["waits"] = [window * wait for wait in runs["static"]["waits"]]
+    runs["continuous"]["paces"] = [p and pace * p for p in foretold["chunked prefill"]["paces"]]
+    return Outcome(runs["static"]["ttft"].ratio(runs["chunked prefill"]["ttft"]), {"runs": runs})
+
+
+def arrived(whole=1.0, small=1.0, late=(1.0, 1.0)):
+    """A result of ``chunks``: the worst gaps in multiples of the simulated ones, whole and in steps of 16.
+
+    ``late`` says how many times as long as for the whole prompt the newcomer waits in steps of 256 and of 16.
+    """
+    foretold = x.chunks.predict(PASSPORT).data["runs"]
+    runs = {name: dict(run) for name, run in foretold.items()}
+    for name, factor, wait in zip(runs, (whole, 1.0, small), (1.0, *late)):
+        runs[name]["p99"] = about(factor * foretold[name]["p99"].value, "s")
+        runs[name]["first"] = about(wait, "s")
+    return Outcome(runs["whole"]["p99"].ratio(runs["16"]["p99"]), {"runs": runs})
+
+
+def carried(share, separate, together):
+    """A result of ``disaggregation``: the quantity in shares of the predicted one, and requests/s by the limit."""
+    foretold = x.disaggregation.predict(PASSPORT).quantity.value
+    goodput = {**dict.fromkeys(MIXED, together), SPLIT: separate}
+    return Outcome(ratio(share * foretold), {"goodput": goodput, "mixed": together})
+
+
+ALIKE = ["window-alike", "writers-alike"]
+BOUNDED = "worst-gap-bounded"
+FEW, MANY = [5.0] * len(LIMITS), [10.0] * len(LIMITS)
+TIGHT = [12.0, *FEW[1:]]  # more only where the limit is tight
+EXAMPLES = [
+    (x.rate, PASSPORT, decoded(1.0, 1.0), ["as-foreseen"]),
+    (x.rate, PASSPORT, decoded(0.5, 0.5), ["errors-cancel"]),
+    (x.rate, PASSPORT, decoded(1.0, 0.5), ["less-than-foreseen"]),
+    (x.rate, PASSPORT, decoded(0.5, 1.0), ["more-than-foreseen"]),
+    (x.rate, PASSPORT, decoded(0.8, 1.0), ["cant-tell"]),
+    (x.cuda, PASSPORT, multiplied(1.0), ["as-foreseen"]),
+    (x.cuda, PASSPORT, multiplied(0.5), ["less-than-foreseen"]),
+    (x.cuda, PASSPORT, multiplied(1.5), ["more-than-foreseen"]),
+    (x.cuda, PASSPORT, multiplied(0.8), ["cant-tell"]),
+    (x.slots, PASSPORT, queued(2.4), ["same-answers", "as-foreseen"]),
+    (x.slots, PASSPORT, queued(2.4, same=False), ["other-answers", "as-foreseen"]),
+    (x.slots, PASSPORT, queued(1.2), ["same-answers", "less-than-foreseen", "steps-unequal"]),
+    (x.slots, PASSPORT, queued(3.3), ["same-answers", "more-than-foreseen", "luck-of-the-order"]),
+    (x.slots, PASSPORT, queued(3.53), ["same-answers", "more-than-foreseen"]),
+    (x.slots, PASSPORT, queued(4.5), ["same-answers", "more-than-foreseen", "steps-unequal"]),
+    (x.slots, PASSPORT, queued(1.97), ["same-answers", "cant-tell"]),
+    (x.timeline, PASSPORT, served(), [*ALIKE, "as-foreseen"]),
+    (x.timeline, PASSPORT, served(window=1.5), ["window-costs", "writers-alike", "as-foreseen"]),
+    (x.timeline, PASSPORT, served(window=0.6, pace=1.5), ["window-pays", "writers-spared", "as-foreseen"]),
+    (x.timeline, PASSPORT, served(static=4.0, chunked=1.5), [*ALIKE, "more-than-foreseen", "waits-longer"]),
+    (x.timeline, PASSPORT, served(static=2.0, chunked=2.0), [*ALIKE, "as-foreseen", "waits-longer"]),
+    (x.timeline, PASSPORT, served(static=0.5), [*ALIKE, "less-than-foreseen", "waits-shorter"]),
+    (x.timeline, PASSPORT, served(sure=0.3), [*ALIKE, "cant-tell"]),
+    (x.chunks, PASSPORT, arrived(), [BOUNDED, "as-foreseen", "newcomer-alike"]),
+    (x.chunks, PASSPORT, arrived(1.7, 1.8), [BOUNDED, "errors-cancel", "newcomer-alike"]),
+    (x.chunks, PASSPORT, arrived(3.0), [BOUNDED, "more-than-foreseen", "newcomer-alike"]),
+    (
+        x.chunks,
+        PASSPORT,
+        arrived(0.01, late=(1.1, 1.5)),
+        ["worst-gap-alike", "less-than-foreseen", "newcomer-pays"],
+    ),
+    (
+        x.chunks,
+        PASSPORT,
+        arrived(1.25, late=(1.5, 0.7)),
+        [BOUNDED, "cant-tell", "newcomer-gains", "middle-is-worst"],
+    ),
+    (x.disaggregation, PASSPORT, carried(1.0, FEW, MANY), ["as-foreseen", "never-ahead", "no-throughput"]),
+    (x.disaggregation, PASSPORT, carried(0.6, TIGHT, MANY), ["less-than-foreseen", "ahead", "no-throughput"]),
+    (x.disaggregation, PASSPORT, carried(2.0, MANY, FEW), ["more-than-foreseen", "ahead"]),
+]

@@ -7,13 +7,16 @@ from itertools import pairwise
 from typing import Any
 
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
+from lessons.experiments.batching.ends import VERDICTS, judged
 from lessons.experiments.batching.service import ROWS, SEED, SLOTS, VOCAB, Served, cost, measure, simulate
+from lessons.experiments.text import rows
 from lessons.measure.conditions import one_thread
-from lessons.passport import Passport
+from lessons.measure.verdict import differs
+from lessons.passport import Passport, needs
 from lessons.serving.policies import ChunkedPrefill, Continuous, Policy
 from lessons.serving.request import Request
 from lessons.serving.workload import AtOnce, Fixed, workload
-from lessons.units import Quantity, format_value
+from lessons.units import format_value
 
 WRITERS, ANSWER = 4, 48
 LONG = 1000  # tokens of the prompt that arrives
@@ -36,11 +39,16 @@ class Chunks(Experiment):
     """Serve that load with the prompt whole, and in pieces of two sizes."""
 
     id = "batching.chunks"
-    title = "99th percentile of the gap between tokens, whole prompt over pieces of a step of 16"
     unit = "1"
-    question = (
-        "Four people read along when a prompt of 1,000 tokens arrives. How many times as long is their worst gap (the "
-        "99th percentile) when the prompt is computed whole, compared with steps of 16 tokens?"
+    needs = (needs.MODEL,)
+    FINDINGS = (
+        "worst-gap-bounded",
+        "worst-gap-alike",
+        *VERDICTS,
+        "newcomer-pays",
+        "newcomer-gains",
+        "newcomer-alike",
+        "middle-is-worst",
     )
     panels = (1, 2)
 
@@ -67,10 +75,11 @@ class Chunks(Experiment):
             look: dict[str, Any] = {"color": figures.COLOURS[colour], "marker": marker}
             label = "whole prompt" if name == "whole" else f"{name} tokens a step"
             left.plot(run["moments"], run["gaps"], linestyle="none", label=label, markersize=4, **look)
-            right.plot([run["p99"]], [run["throughput"]], linestyle="none", markersize=8, **look)
+            right.plot([run["p99"].value], [run["throughput"]], linestyle="none", markersize=8, **look)
+            right.hlines(run["throughput"], run["p99"].low, run["p99"].high, color=look["color"])
             expected = prediction.data["runs"][name]
             right.plot(
-                [expected["p99"]],
+                [expected["p99"].value],
                 [expected["throughput"]],
                 linestyle="none",
                 mfc="none",
@@ -89,48 +98,49 @@ class Chunks(Experiment):
         handles, labels = left.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=3)
 
-    def alt(self, prediction: Outcome, result: Outcome) -> str:
-        runs = result.data["runs"]
-        worst = "; ".join(f"{name}: {format_value(run['p99'], 's')}" for name, run in runs.items())
-        return (
-            "Left, every gap between two tokens against the time: the whole prompt leaves one long gap, smaller "
-            f"steps leave many short ones. Right, throughput against the 99th percentile of the gap ({worst})."
-        )
+    def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
+        runs, foretold = result.data["runs"], prediction.data["runs"]
+        table: list[list[object]] = [
+            [
+                "tokens a step",
+                "99th percentile of the gap",
+                "predicted",
+                "median gap",
+                "first token of the long prompt",
+                "tokens/s of the others",
+            ]
+        ]
+        for name, run in runs.items():
+            gap, first = run["p99"], run["first"]
+            typical, rate = format_value(run["p50"], "s"), f"{run['throughput']:.0f}"
+            table.append([name, gap, foretold[name]["p99"], typical, first, rate])
+        return {
+            "table": rows(table),
+            "by_budget": "; ".join(
+                f"{name} {format_value(run['p99'].value, 's')}" for name, run in runs.items()
+            ),
+            "whole_gap": format_value(runs["whole"]["p99"].value, "s"),
+            "small_gap": format_value(runs["16"]["p99"].value, "s"),
+            "whole_miss": runs["whole"]["p99"].ratio(foretold["whole"]["p99"]),
+            "small_miss": runs["16"]["p99"].ratio(foretold["16"]["p99"]),
+            "small_late": runs["16"]["first"].ratio(runs["whole"]["first"]),
+            "middle_late": runs["256"]["first"].ratio(runs["whole"]["first"]),
+            "small_steps": math.ceil(LONG / (ROWS - WRITERS)),
+            "middle_steps": math.ceil(LONG / (BUDGETS["256"] - WRITERS)),
+        }
 
-    def explain(self, prediction: Outcome, result: Outcome) -> str:
-        runs = result.data["runs"]
-        lines = [
-            "| tokens a step | 99th percentile of the gap | predicted | median gap | first token of the long prompt | "
-            "tokens/s of the others |",
-            "|---|---|---|---|---|---|",
+    def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
+        runs, foretold = result.data["runs"], prediction.data["runs"]
+        first = {name: run["first"] for name, run in runs.items()}
+        ends = [runs[name]["p99"].ratio(foretold[name]["p99"]) for name in ("whole", "16")]
+        late = differs(first["16"].ratio(first["whole"]))
+        worst = all(differs(first["256"].ratio(first[name])) > 0 for name in ("whole", "16"))
+        return [
+            "worst-gap-bounded" if differs(result.quantity) > 0 else "worst-gap-alike",
+            judged(result.quantity.ratio(prediction.quantity), *ends),
+            {1: "newcomer-pays", -1: "newcomer-gains", 0: "newcomer-alike"}[late],
+            *["middle-is-worst"] * worst,
         ]
-        lines += [
-            f"| {name} | {format_value(run['p99'], 's')} | "
-            f"{format_value(prediction.data['runs'][name]['p99'], 's')} | {format_value(run['p50'], 's')} | "
-            f"{format_value(run['first'], 's')} | {run['throughput']:.0f} |"
-            for name, run in runs.items()
-        ]
-        text = "\n".join([*lines, "\n"])
-        text += "Whole, the prompt stops everybody for as long as it takes: one gap, and all of them see it. "
-        whole, middle, small = (runs[name]["first"] for name in ("whole", "256", "16"))
-        if small > 1.1 * whole:
-            text += (
-                "In small steps the others go on, and the newcomer pays: the first token comes "
-                f"{small / whole:.2f} times as late, because each step reads the weights again, and the keys of the "
-                "earlier pieces."
-            )
-        else:
-            text += (
-                f"In steps of 16 the others go on, and here the newcomer does not even pay ({small / whole:.2f} times "
-                "the wait). Steps of up to 16 rows run as one compiled pass over packed weights; longer ones expand "
-                "the weights first. A GPU has no such second program, and small pieces cost it time."
-            )
-        if middle > 1.1 * whole:
-            text += (
-                f" Steps of 256 tokens make the newcomer wait {middle / whole:.2f} times as long as the whole "
-                "prompt in one: what a step does before it multiplies is done once for each piece."
-            )
-        return text
 
 
 def _figures(served: Served) -> dict[str, Any]:
@@ -144,12 +154,11 @@ def _figures(served: Served) -> dict[str, Any]:
         "moments": [after for _, after in pairs],
         "gaps": [after - before for before, after in pairs],
         "p50": gaps[len(gaps) // 2],
-        "p99": gaps[math.ceil(0.99 * len(gaps)) - 1],
-        "mean": sum(gaps) / len(gaps),
-        "first": long.token_times[0] - long.arrival,
+        "p99": served.interval(gaps[math.ceil(0.99 * len(gaps)) - 1]),
+        "first": served.interval(long.token_times[0] - long.arrival),
         "throughput": WRITERS * ANSWER / end,
     }
 
 
 def _outcome(runs: dict[str, dict[str, Any]]) -> Outcome:
-    return Outcome(Quantity(runs["whole"]["p99"] / runs["16"]["p99"], "1"), {"runs": runs})
+    return Outcome(runs["whole"]["p99"].ratio(runs["16"]["p99"]), {"runs": runs})

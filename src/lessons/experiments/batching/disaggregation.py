@@ -7,6 +7,7 @@ from typing import Any
 from lessons import datasheets
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
 from lessons.experiments.batching.service import SEED
+from lessons.measure.verdict import AS_FORESEEN, LESS, MORE, differs, foreseen
 from lessons.passport import Passport
 from lessons.serving.costs import Roofline, Work
 from lessons.serving.disaggregated import Link, simulate_disaggregated
@@ -76,12 +77,8 @@ class Disaggregation(Experiment):
 
     id = "batching.disaggregation"
     simulated = True
-    title = "simulated: goodput of separate machines over mixed ones, where tokens may take 50 ms"
     unit = "1"
-    question = (
-        "Simulated: two accelerators, one for prompts and one for writing, and a loose limit on each token's time. How "
-        "much of the load of two mixed ones do they carry?"
-    )
+    FINDINGS = (AS_FORESEEN, LESS, MORE, "never-ahead", "ahead", "no-throughput")
     SMALL = {"requests": 40}
 
     def __init__(self, requests: int = 800) -> None:
@@ -127,40 +124,31 @@ class Disaggregation(Experiment):
             look: dict[str, Any] = {"color": figures.COLOURS[colour], "marker": marker}
             ax.plot(LIMITS, rates, label=name, **look)
         figures.time_axis(ax.xaxis, log=True)
-        ax.set_xlabel("limit on the time per token after the first")
+        ax.set_xlabel("limit on TPOT")
         ax.set_ylabel("simulated requests/s within limits")
         ax.set_ylim(bottom=0)
         ax.legend()
 
-    def alt(self, prediction: Outcome, result: Outcome) -> str:
-        ends = "; ".join(
-            f"{name}: {rates[0]:.0f} to {rates[-1]:.0f}" for name, rates in result.data["goodput"].items()
-        )
-        return (
-            "Simulated requests a second within limits, against the limit on the time per token, from tight to loose. "
-            f"Two mixed machines rise further as the limit loosens; separate ones level off early ({ends})."
-        )
+    def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
+        goodput = result.data["goodput"]
+        return {
+            "prompt": format_value(prediction.data["prompt"], "s"),
+            "writing": format_value(prediction.data["writing"], "s"),
+            "separate": f"{goodput[SPLIT][-1]:.0f}",
+            "mixed": f"{result.data['mixed'][-1]:.0f}",
+            "ahead_at": ", ".join(format_value(limit, "s") for limit in _ahead(result)),
+            "ends": "; ".join(f"{name}: {r[0]:.0f} to {r[-1]:.0f}" for name, r in goodput.items()),
+        }
 
-    def explain(self, prediction: Outcome, result: Outcome) -> str:
-        p, data = prediction.data, result.data
-        separate, best = data["goodput"][SPLIT], data["mixed"]
-        won = [limit for limit, ours, theirs in zip(LIMITS, separate, best) if ours > theirs]
-        text = (
-            "*Simulated, not measured.* A prompt of this mix takes "
-            f"{format_value(p['prompt'], 's')} of a machine, and its answer {format_value(p['writing'], 's')}. With "
-            "loose limits the separate machines carry as much as the busier of them, and the other one idles. "
-        )
-        if result.quantity.value < 0.85 * prediction.quantity.value:
-            text += (
-                "They carry even less than that formula says, which fills the busier machine to the brim: prompts "
-                "that queue for one machine wait longer than in two queues half as busy, and the limit on the first "
-                "token stops them earlier. "
-            )
-        if not won:
-            return text + "No limit that we tried made the separation pay for this mix."
-        return text + (
-            f"They carry **more** than the mixed ones where a token may take {format_value(won[0], 's')} to "
-            f"{format_value(won[-1], 's')}: no prompt ever stands between two tokens. Between those limits "
-            "separation buys latency. It never bought throughput here, and steps of bounded size buy part of the "
-            "same on mixed machines."
-        )
+    def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
+        return [
+            foreseen(result.quantity.ratio(prediction.quantity)),
+            "ahead" if _ahead(result) else "never-ahead",
+            *["no-throughput"] * (differs(result.quantity) < 0),
+        ]
+
+
+def _ahead(result: Outcome) -> list[float]:
+    """Return the limits within which the separate machines carry more. Simulated rates are exact."""
+    pairs = zip(LIMITS, result.data["goodput"][SPLIT], result.data["mixed"])
+    return [limit for limit, separate, mixed in pairs if separate > mixed]

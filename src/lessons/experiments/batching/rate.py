@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from lessons.datasheets import model
-from lessons.experiments.base import SILENT, Experiment, Outcome, Progress, Unavailable
+from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
+from lessons.experiments.batching.ends import VERDICTS, judged
 from lessons.experiments.batching.service import SEED, VOCAB, cost, engine, measure
 from lessons.formulas.llama import layer_matrices
 from lessons.formulas.roofline import gemm, time_bound
 from lessons.measure import median_interval, time
 from lessons.measure.conditions import one_thread
-from lessons.passport import Passport
+from lessons.measure.verdict import FORESEEN, foreseen
+from lessons.passport import Passport, needs
 from lessons.serving.costs import Work
 from lessons.serving.policies import Continuous
 from lessons.serving.workload import AtOnce, Fixed, workload
-from lessons.units import Quantity, format_value
+from lessons.units import Quantity, format_value, percent
 
 
 class Rate(Experiment):
     """Decode with 1 to 16 sequences a step."""
 
     id = "batching.rate"
-    title = "tokens a second with 16 sequences a step, over those with one"
     unit = "1"
-    question = (
-        "One core writes for 16 people in each step instead of one. How many times the tokens a second?"
-    )
+    needs = (needs.MODEL,)
+    FINDINGS = VERDICTS
     SMALL = {"rounds": 1, "tokens": 3}
     batches = (1, 2, 4, 8, 16)
     tokens, rounds = 10, 2
@@ -47,65 +47,47 @@ class Rate(Experiment):
                 steps[b] += [step.seconds for step in engine().steps[1:]]
         found = {b: median_interval(s, "s") for b, s in steps.items()}
         rates = [q.inverse(b, "tokens/s") for b, q in found.items()]
-        return Outcome(rates[-1].ratio(rates[0]), {"rates": [q.to_json() for q in rates]})
+        return Outcome(rates[-1].ratio(rates[0]), {"rates": rates})
 
     def draw(self, prediction: Outcome, result: Outcome, figure) -> None:
         from lessons import figures
+        from lessons.experiments import looks
 
         (ax,) = figure.axes
-        rates = [Quantity.from_json(rate) for rate in result.data["rates"]]
         figures.predicted(ax, self.batches, prediction.data["rates"])
-        low, high = [q.low for q in rates], [q.high for q in rates]
-        figures.measured(ax, self.batches, [q.value for q in rates], low, high)
+        looks.measured(ax, self.batches, result.data["rates"])
         ax.set_xlabel("sequences a step")
         ax.set_xticks(self.batches)
         figures.rate_axis(ax.yaxis, "tokens/s")
         ax.legend()
 
-    def alt(self, prediction: Outcome, result: Outcome) -> str:
-        first, last = (Quantity.from_json(result.data["rates"][i]) for i in (0, -1))
-        return (
-            f"Tokens a second against sequences a step. The bound is a straight line up to its bend at "
-            f"{prediction.data['ridge']:.1f} sequences and level after it. Measured: {first} with one sequence, "
-            f"{last} with 16."
-        )
+    def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
+        rates, bounds = result.data["rates"], prediction.data["rates"]
+        ends = {"first": 0, "last": -1}
+        return {
+            "ridge": f"{prediction.data['ridge']:.1f}",
+            **_gain(prediction, result),
+            **{name: rates[i] for name, i in ends.items()},
+            **{f"{name}_bound": format_value(bounds[i], "tokens/s") for name, i in ends.items()},
+            **{f"{name}_share": percent(rates[i].value / bounds[i]) for name, i in ends.items()},
+        }
 
-    def explain(self, prediction: Outcome, result: Outcome) -> str:
-        ridge = prediction.data["ridge"]
-        text = (
-            f"A step reads the packed weights once, whoever is in it, so more sequences are free until their "
-            f"arithmetic takes as long: on this core from {ridge:.1f} sequences on. "
-        )
-        ratio = result.quantity.value / prediction.quantity.value
-        if ratio < 0.8:
-            return text + (
-                "The engine gains less than that. Each row also pays for its own attention, its own share of the "
-                "output and the quantising of its activations, and a row costs from the first one on."
-            )
-        if ratio > 1.25:
-            return text + (
-                "The engine gains more than that: a single sequence did not reach the bandwidth, so there was more to "
-                "gain than the bound knows."
-            )
-        return text + "The engine gains what the two roofs allow."
+    def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
+        ends = [result.data["rates"][i].scaled(1 / prediction.data["rates"][i]) for i in (0, -1)]
+        return [judged(result.quantity.ratio(prediction.quantity), *ends)]
 
 
 class RateOnDevice(Experiment):
     """The matrices of four layers of an 8-billion-weight model, with 1 to 256 rows, on a CUDA device."""
 
     id = "batching.cuda"
-    title = "tokens a second with 256 rows over one row, on the GPU"
     unit = "1"
-    question = "On a GPU, how many times the tokens a second do a layer's matrices give with 256 rows instead of one?"
     device = "cuda"
+    needs = (needs.CUDA,)
+    FINDINGS = FORESEEN
     panels = None
     SMALL = {"model": "smollm2-135m", "layers": 1}
     model, rows, layers = "llama-3-8b", (1, 16, 64, 256), 4
-    cited = (
-        "On eight TPU v5e chips a 13-billion-weight model with a context of 8,192 tokens is calculated to write 788 "
-        "tokens/s with 16 sequences and 964 with 240: the caches, which each sequence reads for itself, take over "
-        "([Austin et al. 2025, chapter on inference](https://jax-ml.github.io/scaling-book/inference/))."
-    )
 
     def shapes(self) -> list[tuple[int, int]]:
         """Return outputs and inputs of a layer's four products."""
@@ -124,8 +106,6 @@ class RateOnDevice(Experiment):
     def run(self, progress: Progress = SILENT) -> Outcome:
         import torch
 
-        if not torch.cuda.is_available():
-            raise Unavailable("torch finds no CUDA device")
         torch.manual_seed(SEED)
         # Four layers in turn are 1.7 GB: more than any card's cache, as a whole model would be.
         weights = [
@@ -147,12 +127,25 @@ class RateOnDevice(Experiment):
                         torch.matmul(inputs[w.shape[1]], w.T)
 
                 found.append(time(step, warmup=3, samples=20, device="cuda").median().inverse(m, "tokens/s"))
-        return Outcome(found[-1].ratio(found[0]), {"rates": [q.value for q in found]})
+        return Outcome(found[-1].ratio(found[0]), {"rates": found})
 
-    def explain(self, prediction: Outcome, result: Outcome) -> str:
-        rates = result.data["rates"]
-        found = ", ".join(f"{m} rows {format_value(rate, 'tokens/s')}" for m, rate in zip(self.rows, rates))
-        text = f"For {self.layers} layers, without attention: {found}. "
-        if result.quantity.value < 0.7 * prediction.quantity.value:
-            return text + "The gain is less than the bound's: near the bend neither roof is reached."
-        return text + "Up to the bend rows are nearly free, as the weights are read once for all."
+    def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
+        by_rows = [
+            f"{rows} {'row' if rows == 1 else 'rows'} {format_value(rate.value, 'tokens/s')}"
+            for rows, rate in zip(self.rows, result.data["rates"])
+        ]
+        return {
+            "layers": self.layers,
+            "by_rows": ", ".join(by_rows),
+            **_gain(prediction, result),
+        }
+
+    def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
+        return [foreseen(result.quantity.ratio(prediction.quantity))]
+
+
+def _gain(prediction: Outcome, result: Outcome) -> dict[str, object]:
+    return {
+        "gain": format_value(result.quantity.value, "1", 2),
+        "promised": format_value(prediction.quantity.value, "1", 2),
+    }

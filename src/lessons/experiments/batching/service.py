@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from functools import cache
+from statistics import median, quantiles
 from typing import TYPE_CHECKING, Any
 
 from lessons.datasheets import model
@@ -18,6 +19,7 @@ from lessons.serving.policies import Policy
 from lessons.serving.request import Request, State
 from lessons.serving.scheduler import Batch, Scheduler
 from lessons.serving.simulator import Simulator
+from lessons.units import Quantity
 
 if TYPE_CHECKING:
     from lessons.passport import Passport
@@ -60,6 +62,7 @@ class Recorder:
 
     Attributes:
         bars: for each request its stretches of (begin, end, kind), seconds.
+        alike: the seconds of the steps that had the same number of requests and of tokens.
         steps: how many were run.
         rows: rows that were computed, of which ``wasted`` for requests that had finished.
     """
@@ -68,6 +71,7 @@ class Recorder:
         self.executor = executor
         self.now, self.wait_until = executor.now, executor.wait_until
         self.bars: dict[int, list[Bar]] = {}
+        self.alike: dict[tuple[int, int], list[float]] = {}
         self.steps = self.rows = self.wasted = 0
 
     def run(self, batch: Batch) -> Container[int]:
@@ -76,6 +80,8 @@ class Recorder:
         stopped = self.executor.run(batch)
         ended = self.now()
         self.steps += 1
+        kind_of_step = len(batch.rows), sum(tokens for _, tokens in batch.rows)
+        self.alike.setdefault(kind_of_step, []).append(ended - began)
         self.rows += len(kinds)
         self.wasted += sum(kind == WASTED for _, kind in kinds)
         for id, kind in kinds:
@@ -87,6 +93,16 @@ class Recorder:
                 bars.append((began, ended, kind))
         return stopped
 
+    def spread(self) -> tuple[float, float]:
+        """Return the range that holds 95 % of all steps, each over the median of those like it.
+
+        A step that was the only one of its kind says nothing of how far they lie apart, and is left out.
+        """
+        kinds = [seconds for seconds in self.alike.values() if len(seconds) > 1]
+        shares = [one / median(seconds) for seconds in kinds for one in seconds]
+        cuts = quantiles(shares, n=40, method="inclusive") if shares else [1.0]
+        return cuts[0], cuts[-1]
+
 
 def _kind(request: Request, tokens: int) -> str:
     if request.state is State.FINISHED:
@@ -96,11 +112,23 @@ def _kind(request: Request, tokens: int) -> str:
 
 @dataclass(frozen=True)
 class Served:
-    """What one policy did with one load: the finished requests, their figures, and the record of the steps."""
+    """What one policy did with one load: the finished requests, their figures, and the record of the steps.
+
+    Attributes:
+        timed: by a real clock, so that steps of one kind differ by more than what they compute.
+    """
 
     requests: list[Request]
     metrics: Metrics
     record: Recorder
+    timed: bool
+
+    def interval(self, seconds: float) -> Quantity:
+        """Return a time that this run has met once, with an interval: how far steps of one kind lay apart in it."""
+        if not self.timed:
+            return Quantity(seconds, "s")
+        low, high = self.record.spread()
+        return Quantity(seconds, "s", seconds * low, seconds * high, 1)
 
     def queued_rate(self) -> float:
         """Return tokens a second while anybody waits: the rate of a service whose queue never ends.
@@ -112,34 +140,42 @@ class Served:
         end = max(r.token_times[-1 if held else 0] for r in self.requests)
         return sum(moment <= end for r in self.requests for moment in r.token_times) / end
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the timeline: for each request, in the order of arrival, its arrival and its stretches."""
+    def timeline(self) -> dict[str, Any]:
+        """Return for each request, in the order of arrival, its arrival, its stretches and its times.
+
+        They are ``waits`` for the first token and ``paces`` (a token after it; None where there was but one), in
+        seconds; ``ttft`` and ``tpot`` are their medians.
+        """
         ordered = sorted(self.requests, key=lambda r: r.id)
         return {
             "arrivals": [r.arrival for r in ordered],
             "bars": [self.record.bars[r.id] for r in ordered],
-            "ttft": self.metrics.ttft(50),
-            "tpot": self.metrics.tpot(50),
-            "throughput": self.metrics.throughput(),
-            "steps": self.record.steps,
+            "waits": [r.token_times[0] - r.arrival for r in ordered],
+            "paces": [_pace(r.token_times) for r in ordered],
+            "ttft": self.interval(self.metrics.ttft(50)),
+            "tpot": self.interval(self.metrics.tpot(50)),
             "rows": self.record.rows,
             "wasted": self.record.wasted,
         }
+
+
+def _pace(moments: list[float]) -> float | None:
+    return (moments[-1] - moments[0]) / (len(moments) - 1) if len(moments) > 1 else None
 
 
 def measure(policy: Policy, requests: Sequence[Request], real: Any = None) -> Served:
     """Serve requests with the real model; ``real`` is the chapter's engine where left out."""
     real = real or engine()
     real.restart()
-    return _serve(requests, Scheduler(policy, real.blocks), real)
+    return _serve(requests, Scheduler(policy, real.blocks), real, timed=True)
 
 
 def simulate(policy: Policy, requests: Sequence[Request], seconds: StepCost) -> Served:
     """Serve requests on a simulated clock; ``seconds`` says how long a step takes."""
-    return _serve(requests, Scheduler(policy), Simulator(seconds))
+    return _serve(requests, Scheduler(policy), Simulator(seconds), timed=False)
 
 
-def _serve(requests: Sequence[Request], scheduler: Scheduler, executor: Executor) -> Served:
+def _serve(requests: Sequence[Request], scheduler: Scheduler, executor: Executor, timed: bool) -> Served:
     record = Recorder(executor)
     done = list(serve(requests, scheduler, record))
-    return Served(done, Metrics(done), record)
+    return Served(done, Metrics(done), record, timed)

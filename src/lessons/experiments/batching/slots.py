@@ -5,12 +5,14 @@ from __future__ import annotations
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
 from lessons.experiments.batching.service import SEED, SLOTS, VOCAB, Served, measure
 from lessons.formulas.batching import static_utilization, static_utilization_exponential
+from lessons.measure import median_interval
 from lessons.measure.conditions import one_thread
-from lessons.passport import Passport
+from lessons.measure.verdict import AS_FORESEEN, FORESEEN, UNSURE, foreseen
+from lessons.passport import Passport, needs
 from lessons.serving.policies import Continuous, Policy, Static
 from lessons.serving.request import Request
 from lessons.serving.workload import AtOnce, Fixed, Lengths, LogNormal, workload
-from lessons.units import Quantity
+from lessons.units import Quantity, format_value, percent
 
 ANSWERS = LogNormal(mean=10, sigma=1.0, limit=64)
 # Eight prompts of two tokens are sixteen rows: no step leaves the compiled pass, so that both policies run the same
@@ -32,12 +34,9 @@ class Slots(Experiment):
     """Serve one queue with both policies."""
 
     id = "batching.slots"
-    title = "throughput of continuous over static batching"
     unit = "1"
-    question = (
-        "Eight slots, and answers of very unequal length: how many times the tokens a second does continuous "
-        "batching write, compared with static batching?"
-    )
+    needs = (needs.MODEL,)
+    FINDINGS = ("same-answers", "other-answers", *FORESEEN, "luck-of-the-order", "steps-unequal")
     SMALL = {"requests": 10}
     requests = 48
 
@@ -63,18 +62,15 @@ class Slots(Experiment):
         ours = serve_queue(Continuous(SLOTS), self.requests)
         progress("static again")
         second = serve_queue(Static(SLOTS), self.requests)
-        rate = ours.queued_rate()
-        ratios = sorted(rate / other.queued_rate() for other in (first, second))
+        continuous = Quantity(ours.queued_rate(), "tokens/s", n=1)
+        static = median_interval([first.queued_rate(), second.queued_rate()], "tokens/s")
+        ratios = [continuous.value / rate for rate in (static.low, static.high)]
         same = {r.id: r.output_ids for r in ours.requests} == {r.id: r.output_ids for r in first.requests}
         return Outcome(
-            Quantity(sum(ratios) / 2, "1", ratios[0], ratios[1], 2),
+            median_interval(ratios, "1"),
             {
                 "used": 1 - first.record.wasted / first.record.rows,
-                "steps": {"static": first.record.steps, "continuous": ours.record.steps},
-                "rates": {
-                    "static": (first.queued_rate() + second.queued_rate()) / 2,
-                    "continuous": rate,
-                },
+                "rates": {"static": static, "continuous": continuous},
                 "same": same,
             },
         )
@@ -103,37 +99,27 @@ class Slots(Experiment):
         ax.set_ylim(0, 1.3 * max(lengths))
         ax.legend(loc="upper right")
 
-    def alt(self, prediction: Outcome, result: Outcome) -> str:
-        return (
-            f"{self.requests} bars, one a request, in groups of {SLOTS}. Each group is as high as its longest answer; "
-            f"{100 * result.data['used']:.0f} % of the area is tokens that were wanted, the rest is waste."
-        )
+    def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
+        foretold, rates = prediction.data, result.data["rates"]
+        return {
+            "used": percent(foretold["used"]),
+            "used_here": percent(foretold["this_order"]),
+            "used_exponential": percent(foretold["exponential"]),
+            "counted": percent(result.data["used"]),
+            "static": rates["static"],
+            "continuous": rates["continuous"],
+            "gain": format_value(result.quantity.value, "1"),
+            "promised": format_value(prediction.quantity.value, "1"),
+            "gain_here": format_value(1 / foretold["this_order"], "1"),
+            "requests": len(foretold["lengths"]),
+            "slots": SLOTS,
+        }
 
-    def explain(self, prediction: Outcome, result: Outcome) -> str:
-        p, data = prediction.data, result.data
-        steps = data["steps"]["static"] / data["steps"]["continuous"]
-        text = (
-            f"For this mix the formula leaves {100 * p['used']:.0f} % of the rows for tokens that somebody wanted, in "
-            f"any order of the requests; in the order in which they came it is {100 * p['this_order']:.0f} %, and the "
-            f"engine counted {100 * data['used']:.0f} %. Lengths that are exponential would leave "
-            f"{100 * p['exponential']:.0f} %, one over the harmonic number. Static batching wrote "
-            f"**{data['rates']['static']:.0f} tokens/s**, continuous batching "
-            f"**{data['rates']['continuous']:.0f} tokens/s** with the same kernels. "
-        )
-        text += (
-            "Both wrote the same answers, token for token. "
-            if data["same"]
-            else "Some answers differ: sums of floats come out differently in another company of rows. "
-        )
-        ratio = result.quantity.value / prediction.quantity.value
-        if 0.8 <= ratio <= 1.25:
-            return text + "The gain is the length mix, and hardly anything else."
-        if abs(steps / result.quantity.value - 1) > 0.25:
-            return text + (
-                f"The steps fell by a factor of {steps:.2f}, and the time did not follow them: a step with many rows "
-                "costs more than one with few, or something else ran on this computer meanwhile."
-            )
-        return text + (
-            "The rest is luck of the order: with so few batches, where the longest answers fall matters. The "
-            "formula is the mean over all orders."
-        )
+    def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
+        verdict = foreseen(result.quantity.ratio(prediction.quantity))
+        found = ["same-answers" if result.data["same"] else "other-answers", verdict]
+        # Steps of one length would gain exactly this in the order in which the requests came.
+        by_order = foreseen(result.quantity.scaled(prediction.data["this_order"]))
+        if verdict in (AS_FORESEEN, UNSURE) or by_order == UNSURE:
+            return found
+        return [*found, "luck-of-the-order" if by_order == AS_FORESEEN else "steps-unequal"]

@@ -17,12 +17,15 @@ from lessons.experiments.batching.service import (
     measure,
     simulate,
 )
+from lessons.experiments.text import rows
+from lessons.measure import median_ratio
 from lessons.measure.conditions import one_thread
-from lessons.passport import Passport
+from lessons.measure.verdict import FORESEEN, LESS, MORE, differs, foreseen
+from lessons.passport import Passport, needs
 from lessons.serving.policies import ChunkedPrefill, Continuous, Dynamic, Policy, Static
 from lessons.serving.request import Request
 from lessons.serving.workload import LogNormal, Poisson, Uniform, workload
-from lessons.units import Quantity, format_value
+from lessons.units import Quantity, format_value, percent
 
 POLICIES: dict[str, Policy] = {
     "static": Static(SLOTS),
@@ -41,17 +44,23 @@ class Timeline(Experiment):
     """Serve the same sixteen requests under each policy."""
 
     id = "batching.timeline"
-    title = "median time to the first token, static over chunked prefill"
     unit = "1"
-    question = (
-        "The same sixteen requests come one after another. How many times as long does the median request wait for "
-        "its first token with static batching, compared with chunked prefill?"
+    needs = (needs.MODEL,)
+    FINDINGS = (
+        "window-costs",
+        "window-pays",
+        "window-alike",
+        "writers-spared",
+        "writers-alike",
+        *FORESEEN,
+        "waits-longer",
+        "waits-shorter",
     )
     panels = (2, 2)
 
     def predict(self, passport: Passport) -> Outcome:
         seconds = cost(passport)
-        runs = {name: simulate(policy, arrivals(), seconds).to_json() for name, policy in POLICIES.items()}
+        runs = {name: simulate(policy, arrivals(), seconds).timeline() for name, policy in POLICIES.items()}
         return _outcome(runs)
 
     @one_thread()
@@ -59,7 +68,7 @@ class Timeline(Experiment):
         runs = {}
         for name, policy in POLICIES.items():
             progress(name)
-            runs[name] = measure(policy, arrivals()).to_json()
+            runs[name] = measure(policy, arrivals()).timeline()
         return _outcome(runs)
 
     def draw(self, prediction: Outcome, result: Outcome, figure) -> None:
@@ -90,64 +99,54 @@ class Timeline(Experiment):
         handles += [Patch(color=colours[kind], label=names[kind]) for kind in (PREFILL, DECODE, WASTED)]
         figure.legend(handles=handles, loc="outside lower center", ncols=4)
 
-    def alt(self, prediction: Outcome, result: Outcome) -> str:
-        runs = result.data["runs"]
-        waits = ", ".join(f"{name} {format_value(run['ttft'], 's')}" for name, run in runs.items())
-        return (
-            "Four timelines of sixteen requests, each a row that waits, computes its prompt and writes. Under static "
-            "and dynamic batching rows go on after they have finished, and newcomers wait for the whole batch. Under "
-            f"the other two, rows begin soon after they arrive. Median waits: {waits}."
-        )
+    def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
+        runs, foretold = result.data["runs"], prediction.data["runs"]
+        table: list[list[object]] = [
+            [
+                "policy",
+                "first token (median)",
+                "the same, simulated",
+                "each token after it (median)",
+                "rows for nothing",
+            ]
+        ]
+        for name, run in runs.items():
+            table.append(
+                [name, run["ttft"], foretold[name]["ttft"], run["tpot"], percent(run["wasted"] / run["rows"])]
+            )
+        return {
+            "table": rows(table),
+            "waits": ", ".join(
+                f"{name} {format_value(run['ttft'].value, 's')}" for name, run in runs.items()
+            ),
+            "window": _paired(runs["dynamic"], runs["static"], "waits"),
+            "pace": _paired(runs["continuous"], runs["chunked prefill"], "paces"),
+            "static_waits": _paired(runs["static"], foretold["static"], "waits"),
+            "chunked_waits": _paired(runs["chunked prefill"], foretold["chunked prefill"], "waits"),
+            "rows": ROWS,
+        }
 
-    def explain(self, prediction: Outcome, result: Outcome) -> str:
-        runs = result.data["runs"]
-        lines = [
-            "| policy | first token (median) | the same, simulated | per token after it (median) | rows for nothing |",
-            "|---|---|---|---|---|",
+    def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
+        runs, foretold = result.data["runs"], prediction.data["runs"]
+        window = differs(_paired(runs["dynamic"], runs["static"], "waits"))
+        spared = differs(_paired(runs["continuous"], runs["chunked prefill"], "paces")) > 0
+        clock = {
+            foreseen(_paired(runs[name], foretold[name], "waits")) for name in ("static", "chunked prefill")
+        }
+        return [
+            {1: "window-costs", -1: "window-pays", 0: "window-alike"}[window],
+            "writers-spared" if spared else "writers-alike",
+            foreseen(result.quantity.ratio(prediction.quantity)),
+            *["waits-longer"] * (MORE in clock),
+            *["waits-shorter"] * (LESS in clock and MORE not in clock),
         ]
-        lines += [
-            f"| {name} | {format_value(run['ttft'], 's')} | "
-            f"{format_value(prediction.data['runs'][name]['ttft'], 's')} | {format_value(run['tpot'], 's')} | "
-            f"{100 * run['wasted'] / run['rows']:.0f} % |"
-            for name, run in runs.items()
-        ]
-        text = "\n".join([*lines, "\n"])
-        static, dynamic = runs["static"], runs["dynamic"]
-        text += "A newcomer to a static batch waits until its longest answer ends. "
-        change = dynamic["ttft"] / static["ttft"]
-        if change > 1.1:
-            text += (
-                "The dynamic window made the wait longer: the batch that it fills better does not end sooner. A "
-                "window helps where every request costs the same, and these do not. "
-            )
-        elif change < 0.9:
-            text += (
-                "The dynamic window paid here: a fuller batch came first, and fewer batches followed. It still "
-                "holds every slot until the longest answer ends. "
-            )
-        else:
-            text += (
-                "The dynamic window changed little: what newcomers wait for is the batch before theirs, and not "
-                "the filling of their own. "
-            )
-        if runs["continuous"]["tpot"] > 1.25 * runs["chunked prefill"]["tpot"]:
-            text += (
-                "Continuous batching computes a newcomer's prompt whole, and those who write wait for it; chunked "
-                f"prefill keeps every step at {ROWS} rows or fewer. "
-            )
-        ratio = result.quantity.value / prediction.quantity.value
-        if 0.67 <= ratio <= 1.5:
-            return (
-                text
-                + "The same scheduler on a simulated clock, with the roofline's step time, foresaw the factor."
-            )
-        return text + (
-            "The simulated clock missed the factor. A real step takes longer than the roofline allows, above all one "
-            f"with more than {ROWS} rows, which expands the weights first, and a static batch begins with such a step. "
-            "A longer batch lets a longer queue form behind it. So a small error in a step becomes a large one in the "
-            "wait."
-        )
+
+
+def _paired(run: dict[str, Any], other: dict[str, Any], times: str) -> Quantity:
+    """Return the median over the requests of their times in one run over those in another, with its interval."""
+    pairs = [(a, b) for a, b in zip(run[times], other[times]) if a is not None and b is not None]
+    return median_ratio([a for a, _ in pairs], [b for _, b in pairs])
 
 
 def _outcome(runs: dict[str, dict[str, Any]]) -> Outcome:
-    return Outcome(Quantity(runs["static"]["ttft"] / runs["chunked prefill"]["ttft"], "1"), {"runs": runs})
+    return Outcome(runs["static"]["ttft"].ratio(runs["chunked prefill"]["ttft"]), {"runs": runs})
