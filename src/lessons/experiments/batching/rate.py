@@ -12,7 +12,7 @@ from lessons.measure import median_interval, time
 from lessons.measure.conditions import one_thread
 from lessons.measure.verdict import FORESEEN, foreseen
 from lessons.passport import Passport, needs
-from lessons.serving.costs import Work
+from lessons.serving.costs import Roofline, Work
 from lessons.serving.policies import Continuous
 from lessons.serving.workload import AtOnce, Fixed, workload
 from lessons.units import Quantity, format_value, percent
@@ -31,10 +31,16 @@ class Rate(Experiment):
 
     def predict(self, passport: Passport) -> Outcome:
         seconds = cost(passport)
-        times = [seconds(Work(b, b, b * self.tokens, b * self.tokens)) for b in self.batches]
-        rates = [b / t for b, t in zip(self.batches, times)]
+        rates, textbook = (self.rates(c) for c in (seconds, cost(passport, textbook=True)))
         ridge = seconds.weight_bytes / seconds.bandwidth / (seconds.flop_per_token / seconds.peak)
-        return Outcome(Quantity(rates[-1] / rates[0], "1"), {"rates": rates, "ridge": ridge})
+        data = {"rates": rates, "ridge": ridge}
+        return Outcome(
+            Quantity(rates[-1] / rates[0], "1"), data, textbook=Quantity(textbook[-1] / textbook[0], "1")
+        )
+
+    def rates(self, seconds: Roofline) -> list[float]:
+        """Return tokens a second for each number of sequences."""
+        return [b / seconds(Work(b, b, b * self.tokens, b * self.tokens)) for b in self.batches]
 
     @one_thread()
     def run(self, progress: Progress = SILENT) -> Outcome:

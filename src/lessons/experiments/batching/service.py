@@ -49,11 +49,18 @@ def engine() -> Any:
     return made
 
 
-def cost(passport: Passport) -> Roofline:
-    """Return the bound on a step of this service: packed weights, one core's bandwidth and its peak of int8."""
+def cost(passport: Passport, textbook: bool = False) -> Roofline:
+    """Return the bound on a step of this service: packed weights, one core's bandwidth, and its rate of arithmetic.
+
+    Args:
+        passport: of this computer.
+        textbook: take the peak of int8 in registers, as a roofline does. What the packed product reaches is less,
+            since it also widens the weights and rounds the activations.
+    """
     shape = model("smollm2-135m")
+    peak = None if textbook else passport.product("packed", "int8").value
     return Roofline.from_passport(
-        passport, shape, sum(multiplied(shape)), step_bytes("packed, int8"), dtype="int8"
+        passport, shape, sum(multiplied(shape)), step_bytes("packed, int8"), dtype="int8", peak=peak
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
@@ -59,9 +60,11 @@ class Timeline(Experiment):
     panels = (2, 2)
 
     def predict(self, passport: Passport) -> Outcome:
-        seconds = cost(passport)
-        runs = {name: simulate(policy, arrivals(), seconds).timeline() for name, policy in POLICIES.items()}
-        return _outcome(runs)
+        runs, textbook = (
+            {name: simulate(policy, arrivals(), seconds).timeline() for name, policy in POLICIES.items()}
+            for seconds in (cost(passport), cost(passport, textbook=True))
+        )
+        return replace(_outcome(runs), textbook=_outcome(textbook).quantity)
 
     @one_thread()
     def run(self, progress: Progress = SILENT) -> Outcome:
