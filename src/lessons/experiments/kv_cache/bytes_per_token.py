@@ -15,10 +15,9 @@ class BytesPerToken(Experiment):
     """Count the bytes of a token three ways: a formula, the model's matrices, the cache's storage."""
 
     id = "kv_cache.bytes"
-    title = "cache of one token"
     unit = "B"
-    question = "How many bytes does the model of this book keep for each token, in 32-bit floats?"
     panels = None
+    FINDINGS = ("agree", "disagree")
 
     def predict(self, passport: Passport) -> Outcome:
         c = config()
@@ -34,17 +33,16 @@ class BytesPerToken(Experiment):
         counted = sum(t.untyped_storage().nbytes() for t in (stored.k, stored.v)) / stored.capacity
         return Outcome(Quantity(counted, "B"), {"walked": walked})
 
-    def explain(self, prediction: Outcome, result: Outcome) -> str:
-        per_token, context = result.quantity.value, prediction.data["context"]
-        agree = result.data["walked"] == per_token == prediction.quantity.value
-        text = (
-            "The formula, the model's own matrices and the bytes of the cache's storage agree to the byte."
-            if agree
-            else f"They disagree: the matrices say {format_bytes(result.data['walked'])}. Something is kept that "
-            "the formula does not know."
-        )
-        return text + (
-            f" A full context of {context:,} tokens keeps **{format_bytes(per_token * context)}**. Each key and "
-            f"value serves {prediction.data['group']} query heads; if every head had its own, the cache would be "
-            f"{prediction.data['group']} times as large."
-        )
+    def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
+        context = prediction.data["context"]
+        return {
+            "walked": format_bytes(result.data["walked"]),
+            "counted": format_bytes(result.quantity.value),
+            "context": f"{context:,}",
+            "full": format_bytes(context * result.quantity.value),
+            "group": prediction.data["group"],
+        }
+
+    def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
+        agree = result.data["walked"] == result.quantity.value == prediction.quantity.value
+        return ["agree" if agree else "disagree"]

@@ -9,6 +9,7 @@ from lessons.llm.engines import engine
 from lessons.llm.footprint import step_bytes, step_work
 from lessons.measure import time
 from lessons.measure.conditions import one_thread
+from lessons.measure.verdict import AS_FORESEEN, FORESEEN, LESS, MORE, foreseen
 from lessons.passport import Passport
 from lessons.units import Quantity, format_value
 
@@ -17,13 +18,11 @@ class Generation(Experiment):
     """Time one more token with a cache, and without: then the whole sequence is computed again."""
 
     id = "kv_cache.generation"
-    title = "time of a token without a cache, over that with one"
     unit = "1"
-    question = (
-        "After 256 tokens, how many times longer does one core take for the next one without a KV cache?"
-    )
     SMALL = {"lengths": (4, 8, 12, 16)}
+    FINDINGS = ("times-foreseen", "errors-cancel", *FORESEEN)
     lengths = (32, 64, 128, 256)
+    prompt, answer = 64, 192  # tokens of the answer that the text counts
 
     def predict(self, passport: Passport) -> Outcome:
         rate, peak = passport.bandwidth("read", "dram").value, passport.flops("int8").value
@@ -58,49 +57,55 @@ class Generation(Experiment):
             cached.append(time(one_more, samples=9).median())
         return Outcome(
             uncached[-1].ratio(cached[-1]),
-            {
-                "lengths": self.lengths,
-                "cached": [q.value for q in cached],
-                "uncached": [q.value for q in uncached],
-            },
+            {"lengths": self.lengths, "cached": cached, "uncached": uncached},
         )
 
     def draw(self, prediction: Outcome, result: Outcome, figure) -> None:
         from lessons import figures
+        from lessons.experiments import looks
 
         (ax,) = figure.axes
         for name, colour in (("uncached", "blue"), ("cached", "green")):
             colour = figures.COLOURS[colour]
             figures.predicted(ax, self.lengths, prediction.data[name], f"{name}, predicted", color=colour)
-            figures.measured(ax, self.lengths, result.data[name], label=f"{name}, measured", color=colour)
+            looks.measured(ax, self.lengths, result.data[name], label=f"{name}, measured", color=colour)
         figures.time_axis(ax.yaxis, log=True)
         ax.set_xlabel("tokens so far")
         ax.set_ylabel("time of the next token")
         ax.legend()
 
-    def alt(self, prediction: Outcome, result: Outcome) -> str:
-        return (
-            "Time of the next token against the tokens so far. With a cache the line is nearly flat; without one "
-            f"it rises with the length, to {result.quantity.value:.0f} times as much at {self.lengths[-1]} tokens."
-        )
+    def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
+        cached, uncached = result.data["cached"], result.data["uncached"]
+        off = _over_predicted(prediction, result)
+        return {
+            "first": self.lengths[0],
+            "last": self.lengths[-1],
+            "cached_first": format_value(cached[0].value, "s"),
+            "cached": format_value(cached[-1].value, "s"),
+            "uncached_first": format_value(uncached[0].value, "s"),
+            "uncached": format_value(uncached[-1].value, "s"),
+            "reading": format_value(prediction.data["cached"][-1], "s"),
+            "cached_off": format_value(off["cached"].value, "1", 2),
+            "uncached_off": format_value(off["uncached"].value, "1", 2),
+            "prompt": self.prompt,
+            "answer": self.answer,
+            "positions_cached": kv_cache.generation_positions(self.prompt, self.answer, True),
+            "positions_uncached": f"{kv_cache.generation_positions(self.prompt, self.answer, False):,}",
+        }
 
-    def explain(self, prediction: Outcome, result: Outcome) -> str:
-        positions = [kv_cache.generation_positions(64, 192, cached) for cached in (True, False)]
-        text = (
-            f"With a cache, the next token costs **{format_value(result.data['cached'][-1], 's')}**, most of it the "
-            f"reading of the weights. Without one it costs {format_value(result.data['uncached'][-1], 's')}, as all "
-            f"{self.lengths[-1]} positions are computed again. Over a whole answer this adds up to a square: 192 "
-            f"tokens after a prompt of 64 compute {positions[0]} positions with a cache and {positions[1]:,} "
-            "without. The cache saves no memory. It spends memory to save arithmetic."
-        )
-        ratio = result.quantity.value / prediction.quantity.value
-        if ratio < 0.8:
-            return text + (
-                " The factor is smaller than predicted, because the cached step does not reach the memory's full "
-                "rate: between the products it also computes norms, rotations and attention."
-            )
-        if ratio > 1.25:
-            return (
-                text + " The factor is larger than predicted: the model's narrow products run below the peak."
-            )
-        return text + " The roofline, which knows only bytes and FLOP, foresaw the factor well."
+    def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
+        factor = foreseen(result.quantity.ratio(prediction.quantity))
+        times = {foreseen(off) for off in _over_predicted(prediction, result).values()}
+        if factor == AS_FORESEEN and times == {AS_FORESEEN}:
+            return ["times-foreseen"]
+        if factor == AS_FORESEEN and times in ({MORE}, {LESS}):
+            return ["errors-cancel"]
+        return [factor]
+
+
+def _over_predicted(prediction: Outcome, result: Outcome) -> dict[str, Quantity]:
+    """Return measured over predicted time of the last token, with a cache and without."""
+    return {
+        way: result.data[way][-1].ratio(Quantity(prediction.data[way][-1], "s"))
+        for way in ("cached", "uncached")
+    }

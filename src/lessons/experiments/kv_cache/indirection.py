@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from lessons.experiments.base import SILENT, Experiment, Outcome, Progress, Unavailable
+from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
 from lessons.formulas import kv_cache
-from lessons.measure import time
+from lessons.measure import Comparison, time
 from lessons.measure.conditions import one_thread
-from lessons.passport import Passport
+from lessons.measure.verdict import differs
+from lessons.passport import Passport, needs
 from lessons.units import Quantity, format_bytes, format_value
 
 FLOAT = 4  # bytes
@@ -16,10 +17,9 @@ class Indirection(Experiment):
     """Read 1,024 tokens through a block table, with the blocks in longer and longer adjacent runs."""
 
     id = "kv_cache.indirection"
-    title = "paged over contiguous attention, blocks placed by the pool"
     unit = "1"
-    question = "How much longer does attention take through a block table, where the pool put the blocks?"
     SMALL = {"tokens": 256, "pool_blocks": 128, "runs": (1, 4, 16)}
+    FINDINGS = ("table-free", "table-costs", "alone-free", "alone-costs", "placed-free", "placed-costs")
     tokens, pool_blocks = 1024, 512
     runs = (1, 4, 16, 64)
 
@@ -45,84 +45,75 @@ class Indirection(Experiment):
         progress("blocks where the pool puts them")
         tables = {load: aged(self.tokens, self.pool_blocks, load=load) for load in (0.5, 1.0)}
         placed, full = (layers.compare(table, rounds=12) for table in tables.values())
-        time_over = [r.ratio.inverse(1.0, "1") for r in results]
         return Outcome(
-            placed.ratio.inverse(1.0, "1"),
+            _time_over(placed),
             {
                 "runs": self.runs,
-                "ratios": [r.value for r in time_over],
-                "low": [r.low for r in time_over],
-                "high": [r.high for r in time_over],
+                "ratios": [_time_over(r) for r in results],
                 "mean_run": mean_run(tables[0.5]),
-                "full": 1 / full.ratio.value,
+                "full": _time_over(full),
                 "full_run": mean_run(tables[1.0]),
                 "error": max(layers.error(table) for table in tables.values()),
-                "seconds": placed.peer.value,
+                "seconds": placed.peer,
             },
         )
 
     def draw(self, prediction: Outcome, result: Outcome, figure) -> None:
         from lessons import figures
+        from lessons.experiments import looks
 
         (ax,) = figure.axes
         data, placed = result.data, result.quantity
         figures.predicted(ax, self.runs, [1.0] * len(self.runs), "same bytes, same time")
-        figures.measured(ax, self.runs, data["ratios"], data["low"], data["high"], "random runs")
-        figures.measured(
-            ax, [data["mean_run"]], [placed.value], [placed.low], [placed.high],
-            "placed by the pool", color=figures.COLOURS["green"], marker="D", linestyle="none",
+        looks.measured(ax, self.runs, data["ratios"], "random runs")
+        looks.measured(
+            ax, [data["mean_run"]], [placed], "placed by the pool",
+            color=figures.COLOURS["green"], marker="D", linestyle="none",
         )  # fmt: skip
         ax.set_xscale("log", base=4)
         ax.set_xticks(self.runs, [str(run) for run in self.runs])
-        ax.set_ylim(0, max(1.5, 1.1 * max(data["ratios"])))
+        ax.set_ylim(0, max(1.5, 1.1 * max(q.high for q in data["ratios"])))
         ax.set_xlabel("adjacent blocks in a run")
         ax.set_ylabel("paged time / contiguous time")
         ax.legend()
 
-    def alt(self, prediction: Outcome, result: Outcome) -> str:
-        return (
-            "Paged over contiguous time against the number of adjacent blocks: "
-            f"{result.data['ratios'][0]:.2f} for blocks that lie alone, {result.data['ratios'][-1]:.2f} for one run "
-            f"of 64, {result.quantity.value:.2f} where the pool places them."
-        )
+    def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
+        data = result.data
+        return {
+            "context": f"{self.tokens:,}",
+            "error": f"{data['error']:.1g}",
+            "seconds": format_value(data["seconds"].value, "s"),
+            "bytes": format_bytes(prediction.data["bytes"]),
+            "last_run": self.runs[-1],
+            "alone": f"{data['ratios'][0].value:.2f}",
+            "adjacent": f"{data['ratios'][-1].value:.2f}",
+            "adjacent_interval": data["ratios"][-1],
+            "mean_run": f"{data['mean_run']:.0f}",
+            "placed": f"{result.quantity.value:.2f}",
+            "full_run": f"{data['full_run']:.1f}",
+            "full": f"{data['full'].value:.2f}",
+        }
 
-    def explain(self, prediction: Outcome, result: Outcome) -> str:
+    def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
         alone, adjacent = result.data["ratios"][0], result.data["ratios"][-1]
-        text = (
-            f"The largest difference between the two outputs is {result.data['error']:.1g}. Reading all layers once "
-            f"took {format_value(result.data['seconds'], 's')} for "
-            f"{format_bytes(prediction.data['bytes'])}, contiguously. "
-        )
-        if alone > 1.15 * adjacent:
-            text += (
-                f"The table costs nothing: with 64 adjacent blocks the ratio is {adjacent:.2f}. **Lost locality is "
-                f"the cost**: alone, the same blocks took {alone:.2f} times as long. Each block is a short stream, "
-                "and the hardware's prefetchers begin anew with every one. "
-            )
-        else:
-            text += (
-                f"On this machine even blocks that lie alone cost little ({alone:.2f}, against {adjacent:.2f} in one "
-                "run): its caches hold the whole working set, or its loads run far enough ahead. On a machine "
-                "with a small last-level cache the same test shows far more. "
-            )
-        return text + (
-            "The pool gives a growing sequence the block behind its last one. After a thousand random appends, "
-            f"forks and frees in a half-full pool it placed runs of {result.data['mean_run']:.0f} blocks on average, "
-            f"and attention took {result.quantity.value:.2f} times the contiguous time. In a pool that is full to "
-            f"the last block only runs of {result.data['full_run']:.1f} are left, and the factor is "
-            f"{result.data['full']:.2f}."
-        )
+        costs = {"table": adjacent, "alone": alone.ratio(adjacent), "placed": result.quantity}
+        return [f"{what}-{'costs' if differs(ratio) > 0 else 'free'}" for what, ratio in costs.items()]
+
+
+def _time_over(comparison: Comparison) -> Quantity:
+    """Return paged over contiguous time; the comparison has it the other way round."""
+    return comparison.ratio.inverse(1.0, "1")
 
 
 class PagedOnDevice(Experiment):
     """The same comparison on a CUDA device, with the shape of an 8-billion-parameter model."""
 
     id = "kv_cache.cuda"
-    title = "paged over contiguous attention on the GPU, blocks scattered"
     unit = "1"
-    question = "On a GPU, how much longer does attention take when each block of 16 tokens lies alone?"
     device = "cuda"
+    needs = (needs.CUDA,)
     panels = None
+<<<<<<< HEAD
     SMALL = {"tokens": 64, "heads": 2, "kv_heads": 1, "dim": 16, "samples": 2}
     tokens, heads, kv_heads, dim = 8192, 32, 8, 128
     samples = 30
@@ -131,6 +122,10 @@ class PagedOnDevice(Experiment):
         "FasterTransformer's contiguous one, and the whole system two to four times faster "
         "[Kwon et al. 2023, sections 6 and 7.1](https://arxiv.org/abs/2309.06180)."
     )
+=======
+    FINDINGS = ("as-fast", "slower", "faster")
+    tokens, heads, kv_heads, dim = 8192, 32, 8, 128
+>>>>>>> t-kv
 
     def predict(self, passport: Passport) -> Outcome:
         return Outcome(Quantity(1.0, "1"), {"bytes": 2 * self.tokens * self.kv_heads * self.dim * FLOAT})
@@ -138,8 +133,6 @@ class PagedOnDevice(Experiment):
     def run(self, progress: Progress = SILENT) -> Outcome:
         import torch
 
-        if not torch.cuda.is_available():
-            raise Unavailable("torch finds no CUDA device")
         from lessons.kernels import attention
 
         blocks = self.tokens // 16
@@ -167,14 +160,16 @@ class PagedOnDevice(Experiment):
         ).abs()
         return Outcome(
             paged_time.median().ratio(plain_time.median()),
-            {"seconds": plain_time.median().value, "error": error.max().item()},
+            {"seconds": plain_time.median(), "error": error.max().item()},
         )
 
-    def explain(self, prediction: Outcome, result: Outcome) -> str:
-        word = "about the same" if result.quantity.value < 1.1 else "more"
-        return (
-            f"One layer over {self.tokens:,} tokens took {format_value(result.data['seconds'], 's')} contiguously and "
-            f"{word} through the table, with outputs {result.data['error']:.1g} apart. A block of one head is "
-            f"{format_bytes(16 * self.dim * FLOAT)}: many whole memory transactions, kept in flight by thousands of "
-            "threads, so that where the next block lies matters less than on one CPU thread."
-        )
+    def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
+        return {
+            "context": f"{self.tokens:,}",
+            "seconds": format_value(result.data["seconds"].value, "s"),
+            "error": f"{result.data['error']:.1g}",
+            "block": format_bytes(16 * self.dim * FLOAT),
+        }
+
+    def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
+        return [{1: "slower", -1: "faster", 0: "as-fast"}[differs(result.quantity)]]

@@ -10,37 +10,32 @@ from lessons.formulas import paging
 from lessons.llm.engines import engine
 from lessons.measure import median_interval
 from lessons.measure.conditions import one_thread
+from lessons.measure.verdict import FORESEEN, foreseen
 from lessons.passport import Passport
-from lessons.units import Quantity
+from lessons.units import Quantity, format_value
 
 
 class Sharing(Experiment):
     """Four questions behind one long instruction: the instruction's blocks are computed once."""
 
     id = "kv_cache.sharing"
-    title = "prefill time without sharing, over that with it"
     unit = "1"
-    question = (
-        "Four prompts begin with the same page of text. How many times faster is prefill that shares it?"
-    )
     SMALL = {"written": 2}
     panels = None
+    FINDINGS = ("same-bits", "close", *FORESEEN)
     written = 12  # tokens of each answer
-    page_tokens, questions = 200, (
-        "Which statement does this page describe?",
-        "Write a short example of its use.",
-        "What happens when the condition is false?",
-        "Summarise the page in one sentence.",
-    )  # fmt: skip
+    page_tokens = 200
 
     @cache  # noqa: B019 - one instance, which lives as long as the module
     def prompts(self) -> list[list[int]]:
         """Return the four prompts as token ids: a page of Python's reference, and a question."""
         from pydoc_data.topics import topics
 
+        from lessons.llm import prompts
+
         encode = engine().tokenizer.encode
         page = encode(topics["compound"])[: self.page_tokens]
-        return [page + encode("\n\n" + question) for question in self.questions]
+        return [page + encode("\n\n" + question.request) for question in prompts.load("sharing")]
 
     def predict(self, passport: Passport) -> Outcome:
         lengths = [len(prompt) for prompt in self.prompts()]
@@ -105,19 +100,20 @@ class Sharing(Experiment):
             },
         )
 
-    def explain(self, prediction: Outcome, result: Outcome) -> str:
+    def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         data = result.data
-        same = f"differ by {data['error']:.1g} at most" if data["error"] else "are the same to the last bit"
-        text = (
-            f"The model computed {data['computed']} of {prediction.data['all']} tokens, and the logits {same}. The "
-            f"four prompts hold **{data['blocks']['shared']} blocks** instead of {data['blocks']['alone']}. Forking "
-            f"one of them four times took {data['forked']} blocks. Four answers of {self.written} tokens then took "
-            f"{data['written']}, where four caches of their own would take {data['whole']}: each fork copied one "
-            "block, the one that it began to write in. "
-        )
-        if result.quantity.value < 0.85 * prediction.quantity.value:
-            return text + (
-                "The time fell by less than the number of tokens, because a short prompt is not cheap in "
-                "proportion: a few tokens read all the weights, as many tokens do."
-            )
-        return text + "The time fell about as the number of tokens did."
+        return {
+            "computed": f"{data['computed']:,}",
+            "all": f"{prediction.data['all']:,}",
+            "fewer": format_value(prediction.quantity.value, "1", 2),
+            "gain": format_value(result.quantity.value, "1", 2),
+            "error": f"{data['error']:.1g}",
+            "alone": data["blocks"]["alone"],
+            "shared": data["blocks"]["shared"],
+            "answer": self.written,
+            **{name: data[name] for name in ("forked", "written", "whole")},
+        }
+
+    def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
+        same = "close" if result.data["error"] else "same-bits"
+        return [same, foreseen(result.quantity.ratio(prediction.quantity))]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
+from lessons.experiments.text import rows
 from lessons.formulas import paging
+from lessons.measure.verdict import AS_FORESEEN, LESS, MORE, foreseen
 from lessons.passport import Passport
-from lessons.units import Quantity
+from lessons.units import Quantity, percent
 
 # What the paper printed, as shares of the memory: kwon2023pagedattention, Figure 2.
 PUBLISHED = {"max": 0.204, "pow2": 0.268, "oracle": 0.382, "paged": 0.963}
@@ -16,12 +18,11 @@ class Waste(Experiment):
     """Run one fixed mix of requests against three reservations under a buddy allocator, and paging."""
 
     id = "kv_cache.waste"
-    title = "memory that holds token states under paging"
     simulated = True
     unit = "%"
-    question = "With blocks of 16 tokens, what share of the cache memory holds token states under full load?"
     SMALL = {"block_sizes": (8, 16)}
     panels = (1, 2)
+    FINDINGS = ("more-at-once", "no-more-at-once", AS_FORESEEN, MORE, LESS, "preempts")
     block_sizes = (1, 8, 16, 32, 64, 128)
 
     def predict(self, passport: Passport) -> Outcome:
@@ -88,53 +89,41 @@ class Waste(Experiment):
         right.set_ylabel("empty slots in taken blocks")
         right.legend()
 
-    def alt(self, prediction: Outcome, result: Outcome) -> str:
-        used = {policy: f"{100 * u['used']:.0f} %" for policy, u in result.data["usage"].items()}
-        return (
-            "Left: where the cache memory is under four policies. Token states fill "
-            f"{used['max']} when the longest sequence is reserved, {used['pow2']} with powers of two, "
-            f"{used['oracle']} with the exact length, and {used['paged']} with paging; the published shares lie "
-            "near each bar. Right: empty slots grow with the block size, as half a block a sequence foretells."
-        )
-
-    def explain(self, prediction: Outcome, result: Outcome) -> str:
+    def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         usage = result.data["usage"]
-        reasons = {
-            "max": "nothing counts but the mean length of a running request over the longest one. The gap is a "
-            "difference of the two mixes of lengths, whose spread we assumed",
-            "pow2": "the paper's baseline guesses from the same lengths. The gap is again the mix, and the part "
-            "lost to the allocator's rounding moves with it",
-            "oracle": "nothing is reserved in vain here, and yet most is lost: the buddy allocator rounds up, and "
-            "tokens that will come later stand empty until then",
-            "paged": "the paper's share was taken from a running server, in which requests come and go. In ours "
-            "somebody always waits",
-        }
-        rows = [
-            f"| {NAMES[policy]} | {100 * usage[policy]['used']:.1f} % | {100 * PUBLISHED[policy]:.1f} % | "
-            f"{100 * (usage[policy]['used'] - PUBLISHED[policy]):+.1f} | {usage[policy]['batch']:.1f} |"
-            for policy in reasons
+        paged, at_16 = usage["paged"], self.block_sizes.index(16)
+        table: list[list[object]] = [
+            ["reservation", "used here", "published", "points apart", "requests at once"]
         ]
-        paged = usage["paged"]
-        return "\n".join(
-            [
-                "| reservation | used here | published | points apart | requests at once |",
-                "|---|---:|---:|---:|---:|",
-                *rows,
-                "",
-                "Why they differ from the published ones:",
-                "",
-                *(f"- **{NAMES[policy]}**: {reason}." for policy, reason in reasons.items()),
-                "",
-                f"Paging runs **{paged['batch'] / usage['oracle']['batch']:.1f} times** as many requests at once as "
-                "the exact reservation, in the same memory. That, and not a faster kernel, is where the throughput "
-                "comes from. Half a block a sequence is lost, and no more: the right panel's line has no other term "
-                "in it.",
-                "",
-                "That gain has a price which this simulation does not charge. It lets a request in as soon as its "
-                f"prompt fits, so the memory runs out again and again: {paged['preempted']} times, for "
-                f"{result.data['requests']} requests, the newest one was thrown out and had to come back later. In "
-                f"all {paged['recomputed']:,} tokens were lost that way, where all requests together are "
-                f"{result.data['tokens']:,} tokens long. To compute them again takes no time here. A real service "
-                "pays for it.",
-            ]
-        )
+        for policy, name in NAMES.items():
+            used, published = usage[policy]["used"], PUBLISHED[policy]
+            apart = f"{100 * (used - published):+.1f}"
+            batch = f"{usage[policy]['batch']:.1f}"
+            table.append([name, percent(used, 3), percent(published, 3), apart, batch])
+        return {
+            "table": rows(table),
+            "used": _shares({policy: usage[policy]["used"] for policy in NAMES}),
+            "published": _shares(PUBLISHED),
+            "at_once": f"{paged['batch'] / usage['oracle']['batch']:.1f}",
+            "lost": percent(result.data["waste"][at_16]),
+            "foretold": percent(prediction.data["waste"][at_16]),
+            "free": percent(paged["free"]),
+            "sizes": f"{self.block_sizes[0]} to {self.block_sizes[-1]}",
+            "lost_first": percent(result.data["waste"][0]),
+            "lost_last": percent(result.data["waste"][-1]),
+            "preempted": paged["preempted"],
+            "recomputed": f"{paged['recomputed']:,}",
+            "requests": result.data["requests"],
+            "tokens": f"{result.data['tokens']:,}",
+        }
+
+    def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
+        usage, at_16 = result.data["usage"], self.block_sizes.index(16)
+        lost, foretold = (Quantity(outcome.data["waste"][at_16], "%") for outcome in (result, prediction))
+        more = usage["paged"]["batch"] > usage["oracle"]["batch"]
+        found = ["more-at-once" if more else "no-more-at-once", foreseen(lost.ratio(foretold))]
+        return [*found, "preempts"] if usage["paged"]["preempted"] else found
+
+
+def _shares(by_policy: dict[str, float]) -> str:
+    return ", ".join(f"{NAMES[policy]} {percent(by_policy[policy], 3)}" for policy in NAMES)

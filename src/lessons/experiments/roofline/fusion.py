@@ -9,17 +9,19 @@ from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
 from lessons.experiments.roofline.sizes import GIB, memory_bytes
 from lessons.formulas.memory import first_touch_time, write_allocate_factor
 from lessons.measure import time
+from lessons.measure.verdict import FORESEEN, differs, foreseen
 from lessons.units import Quantity, format_value
+
+WAYS = ("naive", "preallocated", "blocked", "fused")
 
 
 class Fusion(Experiment):
     """relu(a x + b) c four ways, and what each part of the gain is made of."""
 
     id = "roofline.fusion"
-    title = "gain of one fused pass"
     unit = "1"
-    question = "relu(a x + b) c as four NumPy calls: how many times as fast is one fused pass?"
     SMALL = {"limit": 1 << 20}
+    FINDINGS = ("faults-most", "traffic-most", "both", "blocked-slower", "blocked-alike", *FORESEEN)
 
     def __init__(self, limit: int = GIB) -> None:
         self.limit = limit
@@ -56,22 +58,11 @@ class Fusion(Experiment):
             "blocked": lambda: reference.blocked(x, out, a, b, c),
             "fused": lambda: fused(x, out, a, b, c),
         }
-        data: dict[str, Any] = {}
-        medians: dict[str, Quantity] = {}
+        data: dict[str, Quantity] = {}
         for name, way in ways.items():
             progress(name)
-            medians[name] = time(way, samples=5).median()
-            data[name] = [medians[name].value, medians[name].low, medians[name].high]
-        return Outcome(
-            Quantity(
-                medians["naive"].value / medians["fused"].value,
-                self.unit,
-                medians["naive"].low / medians["fused"].high,
-                medians["naive"].high / medians["fused"].low,
-                5,
-            ),
-            data,
-        )
+            data[name] = time(way, samples=5).median()
+        return Outcome(data["naive"].ratio(data["fused"]), data)
 
     def draw(self, prediction: Outcome, result: Outcome, figure) -> None:
         from lessons import figures
@@ -91,42 +82,33 @@ class Fusion(Experiment):
             label="predicted: page faults",
             **look,
         )
-        values, low, high = zip(*(result.data[name] for name in names))
-        spread = [[v - a for v, a in zip(values, low)], [b - v for v, b in zip(values, high)]]
+        found = [result.data[name] for name in names]
+        values = [q.value for q in found]
+        spread = [[q.value - q.low for q in found], [q.high - q.value for q in found]]
         ax.errorbar(
             values, names, xerr=spread, fmt="o", color=figures.COLOURS["blue"], label="measured", capsize=2.5
         )
         figures.time_axis(ax.xaxis)
         ax.legend(loc="lower right")
 
-    def alt(self, prediction: Outcome, result: Outcome) -> str:
-        times = ", ".join(f"{name} {format_value(v[0], 's')}" for name, v in result.data.items())
-        return (
-            f"Bars of predicted time, split into traffic and page faults, with the measured times: {times}."
-        )
+    def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
+        naive, preallocated, blocked, fused = (result.data[way].value for way in WAYS)
+        return {
+            "gain": f"{naive / fused:.1f}",
+            "no_allocation": f"{naive / preallocated:.1f}",
+            "one_pass": f"{preallocated / fused:.1f}",
+            "blocked": f"{blocked / fused:.1f}",
+            "times": ", ".join(f"{way} {format_value(result.data[way].value, 's')}" for way in WAYS),
+        }
 
-    def explain(self, prediction: Outcome, result: Outcome) -> str:
-        naive, preallocated, blocked, fused = (
-            result.data[name][0] for name in ("naive", "preallocated", "blocked", "fused")
-        )
-        text = (
-            f"The whole gain is {naive / fused:.1f} times. It is a product of two steps: {naive / preallocated:.1f} "
-            f"times for no longer allocating, and {preallocated / fused:.1f} times for one pass instead of four. "
-        )
-        if naive - preallocated > preallocated - fused:
-            text += (
-                "Most of the time saved is not fusion at all. It is the page faults, and the lines that a store to "
-                "fresh memory must first read. An `out=` argument brings that, without a compiler. "
-            )
+    def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
+        naive, preallocated, blocked, fused = (result.data[way] for way in WAYS)
+        # What the two steps save, as far apart as the intervals allow.
+        if naive.low - preallocated.high > preallocated.high - fused.low:
+            saved = "faults-most"
+        elif naive.high - preallocated.low < preallocated.low - fused.high:
+            saved = "traffic-most"
         else:
-            text += (
-                "Most of the time saved is traffic: the three passes over memory that are no longer made. "
-            )
-        if blocked > 1.25 * fused:
-            text += (
-                f"Blocking by hand keeps the traffic of one pass and still takes {blocked / fused:.1f} times as long "
-                "as the fused loop: four passes over a cache are not free, nor are so many calls."
-            )
-        else:
-            text += "Blocking by hand, in plain NumPy, is as good as the compiler's fused loop here."
-        return text
+            saved = "both"
+        by_hand = "blocked-slower" if differs(blocked.ratio(fused)) > 0 else "blocked-alike"
+        return [saved, by_hand, foreseen(result.quantity.ratio(prediction.quantity))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from lessons.datasheets import model
@@ -9,7 +10,8 @@ from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
 from lessons.experiments.looks import axes, roofs
 from lessons.experiments.roofline import step as roofline_step
 from lessons.formulas.roofline import Work, time_bound
-from lessons.units import Quantity, format_value
+from lessons.measure.verdict import FORESEEN, MORE, foreseen
+from lessons.units import Quantity, format_value, percent
 
 SMALL = 100e3  # bytes: an operation that moves less takes microseconds, as long as a call from Python
 
@@ -18,10 +20,9 @@ class ModelStep(Experiment):
     """SmolLM2's operations, placed on the roofline: one token decoded, and a prompt read."""
 
     id = "roofline.model"
-    title = "one decoded token, all its operations"
     unit = "s"
-    question = "How long does one core need for one token of a model of SmolLM2's shape, in float32?"
     SMALL = {"context": 16, "prompt": 9}
+    FINDINGS = (*FORESEEN, "below-their-roof", "calls", "no-calls")
     panels = (1, 2)
 
     def __init__(self, name: str = "smollm2-135m", context: int = 1024, prompt: int = 128) -> None:
@@ -57,8 +58,8 @@ class ModelStep(Experiment):
         for phase, (rows, context) in self.phases().items():
             progress(phase)
             data[phase] = roofline_step.step(shape, matrices, rows, context)
-        counts = roofline_step.calls(shape)
-        return Outcome(Quantity(sum(data["decode"][k] * n for k, n in counts.items()), self.unit, n=3), data)
+        whole = {phase: data[phase].pop(roofline_step.WHOLE) for phase in data}
+        return Outcome(whole["decode"], data)
 
     def draw(self, prediction: Outcome, result: Outcome, figure) -> None:
         from lessons import figures
@@ -70,7 +71,7 @@ class ModelStep(Experiment):
             for i, (name, seconds) in enumerate(result.data[phase].items()):
                 work = Work(prediction.data[phase][name]["flop"], prediction.data[phase][name]["bytes"])
                 look = {"marker": markers[name], "color": colours[i % 4], "linestyle": "none"}
-                ax.plot([work.intensity], [work.flop / seconds], label=name, zorder=4, **look)
+                ax.plot([work.intensity], [work.flop / seconds.value], label=name, zorder=4, **look)
             ax.set_title(phase)
             axes(ax)
         bottom = min(ax.get_ylim()[0] for ax in figure.axes)
@@ -79,45 +80,37 @@ class ModelStep(Experiment):
         # The norms lie low and the products share one place: inside the panel a legend would cover something.
         figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
 
-    def alt(self, prediction: Outcome, result: Outcome) -> str:
-        return (
-            "Two rooflines with eight operations each. When decoding, all matrix products stand in one place, at half "
-            "a FLOP per byte under the slope of DRAM, and the norms and activations far below. When prefilling, the "
-            "products have moved to the right, under the flat roof; the head, which runs for one row, stays."
-        )
-
-    def explain(self, prediction: Outcome, result: Outcome) -> str:
-        counts = prediction.data["calls"]
-        seconds = {name: s * counts[name] for name, s in result.data["decode"].items()}
+    def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
+        counts, bound = prediction.data["calls"], prediction.data["decode"]
+        seconds = {name: q.value * counts[name] for name, q in result.data["decode"].items()}
         total = sum(seconds.values())
+        gaps = {name: s - bound[name]["seconds"] * counts[name] for name, s in seconds.items()}
+        wide = sorted(gaps, key=lambda name: -gaps[name])[:2]
+        small, large = _missed(prediction, result)
         largest = max(seconds, key=lambda name: seconds[name])
-        most = 100 * seconds[largest] / total
-        text = f"The largest part of a decoded token is `{largest}` with {most:.0f} % of its time. "
-        gaps = {
-            name: s - prediction.data["decode"][name]["seconds"] * counts[name] for name, s in seconds.items()
+        return {
+            "largest": f"`{largest}`",
+            "most": percent(seconds[largest] / total),
+            "gap": format_value(sum(gaps.values()), "s"),
+            "wide": " and ".join(f"`{name}`" for name in wide),
+            "in_wide": percent(sum(gaps[name] for name in wide) / (sum(gaps.values()) or math.inf)),
+            "small": ", ".join(f"`{name}`" for name in small) or "none",
+            "small_share": percent(sum(seconds[name] for name in small) / total),
+            "large": ", ".join(f"`{name}`" for name in large) or "none",
         }
-        gap, wide = sum(gaps.values()), sorted(gaps, key=lambda name: -gaps[name])[:2]
-        if gap > 0.1 * total:
-            text += (
-                f"The token takes {format_value(gap, 's')} longer than the bound, and `{wide[0]}` and `{wide[1]}` make "
-                f"{100 * sum(gaps[name] for name in wide) / gap:.0f} % of the gap. "
-            )
-        else:
-            text += "The sum of all bounds is within a tenth of the whole token. "
-        bound = prediction.data["decode"]
-        low = [name for name, s in result.data["decode"].items() if s > 3 * bound[name]["seconds"]]
-        small = [name for name in low if bound[name]["bytes"] < SMALL]
-        if len(small) < len(low):
-            text += (
-                "Some operations that read whole matrices ran below a third of their roof. A library's overhead does "
-                "not do that: something else used the memory meanwhile. Run it again on a quiet machine. "
-            )
-        if not small:
-            return text + "No small operation is far below its roof: here the fixed cost of a call is small."
-        names, share = ", ".join(f"`{name}`" for name in small), sum(seconds[name] for name in small) / total
-        return text + (
-            f"Far below both roofs: {names}. These move a few kilobytes at a time, and the cost of calling them is "
-            "more than the cost of their bytes. That is the third regime: neither bandwidth nor arithmetic, but "
-            f"overhead. Together they are {100 * share:.0f} % of the token, which is the most that fusing them away "
-            "can bring."
-        )
+
+    def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
+        small, large = _missed(prediction, result)
+        verdict = foreseen(result.quantity.ratio(prediction.quantity))
+        return [verdict, *["below-their-roof"] * bool(large), "calls" if small else "no-calls"]
+
+
+def _missed(prediction: Outcome, result: Outcome) -> tuple[list[str], list[str]]:
+    """Return the operations of a decoded token that took surely longer than their bound: small ones, and large ones."""
+    bound = prediction.data["decode"]
+    low = [
+        name
+        for name, q in result.data["decode"].items()
+        if foreseen(q.scaled(1 / bound[name]["seconds"], "1")) == MORE
+    ]
+    return [n for n in low if bound[n]["bytes"] < SMALL], [n for n in low if bound[n]["bytes"] >= SMALL]

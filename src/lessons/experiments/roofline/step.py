@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
 from lessons.datasheets import Model
-from lessons.formulas.llama import layer_matrices
+from lessons.formulas.llama import layer_matrices, multiplied
 from lessons.formulas.roofline import Work, attention, gemm
+from lessons.kernels.tools.buffers import Arena
+from lessons.measure import median_interval
+from lessons.measure.conditions import one_thread
+from lessons.units import Quantity
 
 FLOAT = 4  # bytes: the step runs in float32
+WHOLE = "step"
 ONCE = {"head"}  # everything else is done in each layer
 
 
@@ -50,18 +56,32 @@ def weights(shape: Model) -> dict[str, Any]:
 
     Their values do not matter for speed: all are one small number.
     """
+    sizes = dict(zip(("q, k, v", "output", "gate, up", "down"), layer_matrices(shape).values()))
+    filled = _filled(FLOAT * sum(multiplied(shape)))
+    layers: dict[str, Any] = {name: [] for name in sizes}
+    for _ in range(shape.layers):  # in the order in which a step reads them
+        for name, size in sizes.items():
+            layers[name].append(filled(size))
+    return layers | {"head": filled((shape.vocab, shape.hidden))}
+
+
+def _filled(size: int) -> Callable[[tuple[int, ...]], Any]:
+    """Return what makes tensors of one small number, side by side in ``size`` bytes: large pages hold them."""
     import torch
 
-    names = ("q, k, v", "output", "gate, up", "down")
-    layers = {
-        name: [torch.full(size, 1e-2) for _ in range(shape.layers)]
-        for name, size in zip(names, layer_matrices(shape).values())
-    }
-    return layers | {"head": torch.full((shape.vocab, shape.hidden), 1e-2)}
+    arena = Arena(size)
+
+    def tensor(shape: tuple[int, ...]) -> Any:
+        return torch.from_numpy(arena.take(shape)).fill_(1e-2)
+
+    return tensor
 
 
-def step(shape: Model, matrices: dict[str, Any], rows: int, context: int, times: int = 3) -> dict[str, float]:
-    """Run the step on one thread and return the seconds of one call of each operation, from the best step.
+@one_thread()
+def step(
+    shape: Model, matrices: dict[str, Any], rows: int, context: int, times: int = 7
+) -> dict[str, Quantity]:
+    """Run the step on one thread; return the seconds of one call of each operation, and of the step, its ``WHOLE``.
 
     Args:
         shape, rows, context: as for ``works``.
@@ -70,19 +90,15 @@ def step(shape: Model, matrices: dict[str, Any], rows: int, context: int, times:
     """
     import torch
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.inference_mode():
-            caches = [
-                [torch.full((shape.kv_heads, context, shape.head_dim), 1e-2) for _ in "kv"]
-                for _ in range(shape.layers)
-            ]
-            runs = [_once(shape, matrices, caches, rows) for _ in range(times + 1)][1:]
-    finally:
-        torch.set_num_threads(before)
-    best = min(runs, key=lambda run: sum(run.values()))
-    return {name: best[name] / count for name, count in calls(shape).items()}
+    cache = (shape.kv_heads, context, shape.head_dim)
+    filled = _filled(2 * shape.layers * FLOAT * math.prod(cache))
+    with torch.inference_mode():
+        caches = [[filled(cache) for _ in "kv"] for _ in range(shape.layers)]
+        runs = [_once(shape, matrices, caches, rows) for _ in range(times + 1)][1:]
+    seconds = {
+        name: median_interval([run[name] / n for run in runs], "s") for name, n in calls(shape).items()
+    }
+    return seconds | {WHOLE: median_interval([sum(run.values()) for run in runs], "s")}
 
 
 def _once(shape: Model, matrices: dict[str, Any], caches: list[list[Any]], rows: int) -> dict[str, float]:

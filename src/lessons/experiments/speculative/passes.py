@@ -18,11 +18,6 @@ FLOATS, PACKED, DEVICE = "float32", "packed, int8", "bfloat16"
 ROWS = {FLOATS: list(range(1, 13)), PACKED: list(range(1, 18)), DEVICE: list(range(1, 13))}
 DRAFT = 7
 PUBLISHED = 0.75  # acceptance of T5-small on EnDe, greedy, table 2 of leviathan2023speculative
-BORROWED = (
-    f"The prediction borrows its acceptance, {PUBLISHED}, from a published pair of models: a draft of 77 million "
-    "weights for T5-XXL, translating from English to German (Leviathan et al. 2023, table 2). Nobody knows the "
-    "acceptance of a new pair before measuring it. "
-)
 
 
 def target(name: str) -> LLM:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
 from lessons.experiments.speculative.passes import (
@@ -17,18 +18,23 @@ from lessons.experiments.speculative.passes import (
 from lessons.formulas.speculative import best_draft_length, speedup
 from lessons.measure.conditions import one_thread
 from lessons.measure.stats import median
+from lessons.measure.verdict import differs
 from lessons.passport import Passport
 from lessons.units import Quantity
+
+if TYPE_CHECKING:
+    from lessons.llm.speculative import Step
+
+KINDS = ("grounded", "open")
 
 
 class SpeedUp(Experiment):
     """Wall-clock speed-up of prompt lookup for every published prompt."""
 
     id = "speculative.speed_up"
-    title = "speed-up on input-grounded prompts"
     unit = "1"
-    question = "How much faster is prompt lookup where the answer stands in the prompt?"
     SMALL = {"tokens": 6}
+    FINDINGS = ("gain", "loss", "depends", "lost", "none-lost")
     tokens = 48
 
     def predict(self, passport: Passport) -> Outcome:
@@ -51,53 +57,82 @@ class SpeedUp(Experiment):
             return median(passes[k]) / median(passes[1])
 
         length = best_draft_length(PUBLISHED, 0.0, curve, DRAFT_LENGTH)
-        rows: list[list[Any]] = []
+        answers = []
         for prompt in prompts.load():
             progress(prompt.name)
             text = chat(prompt.request)
             plain = generate(llm, text, PromptLookup(), self.tokens, draft_length=0)
             ours = generate(llm, text, Allowance(PromptLookup(), curve), self.tokens, draft_length=length)
+            answers.append((prompt, plain, ours))
+        noise = max(_halves_apart(plain.steps) for _, plain, _ in answers)
+        rows: list[dict[str, Any]] = []
+        for prompt, plain, ours in answers:
+            ratio = plain.decode_seconds / ours.decode_seconds
             rows.append(
-                [prompt.name, prompt.kind, plain.decode_seconds, ours.decode_seconds, ours.tokens_per_step]
+                {
+                    "name": prompt.name,
+                    "kind": prompt.kind,
+                    "speed-up": Quantity(ratio, self.unit, ratio / noise, ratio * noise, 1),
+                    "tokens a pass": ours.tokens_per_step,
+                }
             )
-        grounded = [row for row in rows if row[1] == "grounded"]
-        ratios = [row[2] / row[3] for row in grounded]
-        value = sum(row[2] for row in grounded) / sum(row[3] for row in grounded)
-        data = {"rows": rows, "length": length}
-        return Outcome(Quantity(value, self.unit, min(ratios), max(ratios), len(ratios)), data)
+        grounded = [(plain, ours) for prompt, plain, ours in answers if prompt.kind == "grounded"]
+        speedups = [row["speed-up"] for row in rows if row["kind"] == "grounded"]
+        low, high = min(q.low for q in speedups), max(q.high for q in speedups)
+        together = sum(p.decode_seconds for p, _ in grounded) / sum(o.decode_seconds for _, o in grounded)
+        data = {"rows": rows, "length": length, "noise": noise}
+        return Outcome(Quantity(together, self.unit, low, high, len(speedups)), data)
 
     def draw(self, prediction: Outcome, result: Outcome, figure) -> None:
         from lessons import figures
+        from lessons.experiments import looks
+        from lessons.figures.style import FOREGROUND
 
         (ax,) = figure.axes
-        for kind, colour in (("grounded", "blue"), ("open", "orange")):
-            rows = [r for r in result.data["rows"] if r[1] == kind]
-            ax.bar(
-                [r[0] for r in rows], [r[2] / r[3] for r in rows], color=figures.COLOURS[colour], label=kind
-            )
-        ax.axhline(1, linestyle="--", color=figures.COLOURS["vermilion"], label="plain decoding")
+        for kind, colour in zip(KINDS, ("blue", "orange")):
+            rows = [row for row in result.data["rows"] if row["kind"] == kind]
+            names, speedups = [row["name"] for row in rows], [row["speed-up"] for row in rows]
+            looks.measured(ax, names, speedups, kind, color=figures.COLOURS[colour], linestyle="none")
+        ax.axhline(1, color=FOREGROUND, lw=0.8, label="plain decoding")
         ax.tick_params(axis="x", rotation=35)
+        ax.set_ylim(bottom=0)
         ax.set_ylabel("speed-up")
         ax.legend()
 
-    def alt(self, prediction: Outcome, result: Outcome) -> str:
-        parts = ", ".join(f"{r[0]} {r[2] / r[3]:.2f}" for r in result.data["rows"])
-        return f"Speed-up over plain decoding by prompt: {parts}."
-
-    def explain(self, prediction: Outcome, result: Outcome) -> str:
+    def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         rows = result.data["rows"]
-        tokens = {kind: [r[4] for r in rows if r[1] == kind] for kind in ("grounded", "open")}
-        text = (
-            f"The prediction takes the same borrowed acceptance, {PUBLISHED}, for any text. With it and with the curve "
-            f"measured here, the formula asks for drafts of {result.data['length']}. "
-        ) + "".join(
-            f"On the {kind} prompts a pass wrote {min(found):.1f} to {max(found):.1f} tokens. "
-            for kind, found in tokens.items()
-            if found
-        )
-        slow = [r[0] for r in rows if r[2] / r[3] < 0.97]
-        if slow:
-            return text + (
-                f"It lost on {', '.join(slow)}: too few guesses stood there, or a neighbour took the core meanwhile."
-            )
-        return text + "No prompt lost. The allowance stopped guessing where little could be copied."
+        passes = {kind: [row["tokens a pass"] for row in rows if row["kind"] == kind] for kind in KINDS}
+        shown = {1: "gained", -1: "lost", 0: "unsure"}
+        sorted_out: dict[str, list[str]] = {word: [] for word in shown.values()}
+        for row in rows:
+            sorted_out[shown[differs(row["speed-up"])]].append(row["name"])
+        return {
+            "borrowed": PUBLISHED,
+            "length": result.data["length"],
+            "passes": "; ".join(
+                f"{kind} {min(found):.1f} to {max(found):.1f}" for kind, found in passes.items() if found
+            ),
+            "noise": f"{result.data['noise']:.2f}",
+            "together": f"{result.quantity.value:.2f}",
+            "low": f"{result.quantity.low:.2f}",
+            "high": f"{result.quantity.high:.2f}",
+            "by_prompt": ", ".join(f"{row['name']} {row['speed-up'].value:.2f}" for row in rows),
+            **{word: ", ".join(names) or "none" for word, names in sorted_out.items()},
+        }
+
+    def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
+        together = {1: "gain", -1: "loss", 0: "depends"}[differs(result.quantity)]
+        lost = any(differs(row["speed-up"]) < 0 for row in result.data["rows"])
+        return [together, "lost" if lost else "none-lost"]
+
+
+def _halves_apart(steps: Sequence[Step]) -> float:
+    """Return by which factor the halves of a plain answer differ in time.
+
+    They are the same work twice, so that the factor is what the machine makes up by itself.
+    """
+    half = len(steps) // 2
+    if not half:
+        return 1.0
+    first, second = (sum(step.seconds for step in part) for part in (steps[:half], steps[-half:]))
+    return max(first / second, second / first)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from itertools import pairwise
 
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
-from lessons.experiments.speculative.passes import BORROWED, DRAFT, FLOATS, PUBLISHED, chat, target
+from lessons.experiments.speculative.passes import DRAFT, FLOATS, PUBLISHED, chat, target
 from lessons.formulas.speculative import expected_tokens
 from lessons.measure.conditions import one_thread
 from lessons.measure.stats import share_interval
+from lessons.measure.verdict import differs
 from lessons.passport import Passport
 from lessons.units import Quantity
 
@@ -19,10 +20,9 @@ class TokensPerPass(Experiment):
     """The formula against the real model, with a coarser copy of itself as the drafter."""
 
     id = "speculative.tokens"
-    title = "tokens written in a pass"
     unit = "tokens"
-    question = "How many tokens does a pass write when a copy of the model drafts seven?"
     SMALL = {"tokens": 9, "prompts": ("story",)}
+    FINDINGS = ("fewer", "more", "cant-tell")
     tokens, prompts = 25, ("story", "explain")
 
     def predict(self, passport: Passport) -> Outcome:
@@ -46,62 +46,57 @@ class TokensPerPass(Experiment):
             steps += [s for s in answer.steps if s.drafted == DRAFT]
         reached = [sum(s.accepted >= i for s in steps) for i in range(DRAFT + 1)]
         kept, judged = sum(reached[1:]), sum(reached[:-1])
-        tokens = [s.accepted + 1 for s in steps]
-        value = sum(tokens) / len(tokens)
         data = {
-            "acceptance": kept / judged,
+            "acceptance": share_interval(kept, judged),
             "reached": reached,
             "formula": expected_tokens(kept / judged, DRAFT),
         }
-        return Outcome(Quantity(value, self.unit, n=len(tokens)), data)
+        return Outcome(_tokens(reached), data)
 
     def draw(self, prediction: Outcome, result: Outcome, figure) -> None:
         from lessons import figures
+        from lessons.experiments import looks
 
         (ax,) = figure.axes
         places = list(range(1, DRAFT + 1))
-        figures.predicted(
-            ax, places, [result.data["acceptance"]] * DRAFT, "one rate for all, as the formula has it"
-        )
+        figures.predicted(ax, places, [result.data["acceptance"].value] * DRAFT, "one rate for all (formula)")
         pairs = [(position, a, b) for position, (a, b) in zip(places, pairwise(result.data["reached"])) if a]
         rates = [share_interval(b, a) for _, a, b in pairs]
-        figures.measured(
-            ax,
-            [position for position, _, _ in pairs],
-            [q.value for q in rates],
-            [q.low for q in rates],
-            [q.high for q in rates],
-        )
+        looks.measured(ax, [position for position, _, _ in pairs], rates)
         for (position, judged, _), rate in zip(pairs, rates):
             ax.annotate(
                 f"of {judged}", (position, rate.low), (0, -12), textcoords="offset points", ha="center"
             )
         ax.set_xlabel("position in the draft")
-        ax.set_ylabel("kept, given that all before it were")
+        ax.set_ylabel("kept, if all before were")
         ax.set_ylim(-0.12, 1.05)
         ax.legend(loc="lower left", bbox_to_anchor=(0, 1))
 
-    def alt(self, prediction: Outcome, result: Outcome) -> str:
-        shares = ", ".join(f"{b} of {a}" for a, b in pairwise(result.data["reached"]))
-        return (
-            "The share of guesses that are kept against their position in the draft, beside one rate for all of "
-            f"{result.data['acceptance']:.2f}. From the first position to the last: {shares}."
-        )
-
-    def explain(self, prediction: Outcome, result: Outcome) -> str:
-        d = result.data
-        text = BORROWED + (
-            f"Here it is {d['acceptance']:.2f}. With that the formula gives {d['formula']:.2f} tokens a pass. "
-        )
-        if result.quantity.value < 0.9 * d["formula"]:
-            text += "The model wrote fewer: refusals do not come independently of one another. "
-        elif result.quantity.value > 1.1 * d["formula"]:
-            text += "The model wrote more: easy stretches keep whole drafts, hard ones fail at once. "
-        else:
-            text += "The measured number is close to it. "
+    def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         gain = result.quantity.value / (DRAFT * COPY_PRICE + 1)
-        return text + (
-            f"The vertical bars say how little {result.quantity.n} drafts tell about one position. And the tokens "
-            f"are not the speed: seven guesses at half the price of a token make it **{gain:.2f}** times that of "
-            "plain decoding, even if verification were free."
-        )
+        return {
+            "borrowed": PUBLISHED,
+            "acceptance": result.data["acceptance"],
+            "rate": f"{result.data['acceptance'].value:.2f}",
+            "formula": f"{result.data['formula']:.2f}",
+            "tokens": f"{result.quantity.value:.2f}",
+            "drafts": result.quantity.n,
+            "gain": f"{gain:.2f}",
+            "shares": ", ".join(f"{b} of {a}" for a, b in pairwise(result.data["reached"])),
+        }
+
+    def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
+        return [{1: "more", -1: "fewer", 0: "cant-tell"}[differs(result.quantity, result.data["formula"])]]
+
+
+def _tokens(reached: list[int]) -> Quantity:
+    """Return the mean tokens of a pass: its own one, and the share of the passes that kept each further guess.
+
+    Args:
+        reached: how many passes kept at least 0, 1, 2, ... guesses.
+    """
+    shares = [share_interval(kept, reached[0]) for kept in reached[1:]]
+    value, low, high = (
+        1 + sum(ends) for ends in zip(*((share.value, share.low, share.high) for share in shares))
+    )
+    return Quantity(value, "tokens", low, high, reached[0])

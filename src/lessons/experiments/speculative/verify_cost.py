@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
-from lessons.experiments.base import SILENT, Experiment, Outcome, Progress, Unavailable
+from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
 from lessons.experiments.speculative.passes import (
     DEVICE,
     FLOATS,
@@ -17,9 +17,10 @@ from lessons.experiments.speculative.passes import (
 )
 from lessons.llm.footprint import step_bytes
 from lessons.measure.conditions import one_thread
-from lessons.measure.stats import median, median_interval
-from lessons.passport import Passport
-from lessons.units import Quantity
+from lessons.measure.stats import median_ratio
+from lessons.measure.verdict import FORESEEN, differs, foreseen
+from lessons.passport import Passport, needs
+from lessons.units import Quantity, format_value
 
 LAST_ROW = {FLOATS: 8, PACKED: 16}
 
@@ -28,12 +29,16 @@ class VerifyCost(Experiment):
     """t(k)/t(1) of the whole model: what it costs to judge k tokens at once."""
 
     id = "speculative.verify_cost"
-    title = "cost of a pass over 8 tokens, in passes over 1"
     unit = "1"
-    question = (
-        "With packed weights, how many times as long as a pass over one token does a pass over eight take?"
-    )
     SMALL = {"rounds": 2}
+    FINDINGS: ClassVar[tuple[str, ...]] = (
+        "flat",
+        "rows-cost",
+        *FORESEEN,
+        "float-step",
+        "packed-step",
+        "kernel-decides",
+    )
     engines: tuple[str, ...] = (FLOATS, PACKED)
     rounds = 4
 
@@ -47,12 +52,12 @@ class VerifyCost(Experiment):
         for engine in self.engines:
             progress(engine)
             seconds = measured_passes(target(engine), ROWS[engine], self.rounds)
-            curves[engine] = [median(found) / median(seconds[1]) for found in seconds.values()]
-        ratios = [eight / one for eight, one in zip(seconds[8], seconds[1])]
-        return Outcome(median_interval(ratios, self.unit), {"curves": curves})
+            curves[engine] = [median_ratio(found, seconds[1]) for found in seconds.values()]
+        return Outcome(curves[engine][7], {"curves": curves})
 
     def draw(self, prediction: Outcome, result: Outcome, figure) -> None:
         from lessons import figures
+        from lessons.experiments import looks
 
         (ax,) = figure.axes
         for engine, colour, marker in zip(self.engines, ("blue", "green"), "os"):
@@ -60,7 +65,7 @@ class VerifyCost(Experiment):
             figures.predicted(
                 ax, rows, prediction.data["curves"][engine], f"{engine}, roofline", color=colour
             )
-            figures.measured(
+            looks.measured(
                 ax,
                 rows,
                 result.data["curves"][engine],
@@ -70,54 +75,50 @@ class VerifyCost(Experiment):
             )
             if engine in LAST_ROW:
                 ax.axvline(LAST_ROW[engine] + 0.5, linestyle=":", color=colour)
-        ax.set_xlabel("tokens in a pass (dotted: the last row of a kernel)")
+        ax.set_xlabel("tokens in a pass (dotted: a kernel ends)")
         ax.set_ylabel("t(k) / t(1)")
         ax.set_ylim(bottom=0)
         ax.legend()
 
-    def alt(self, prediction: Outcome, result: Outcome) -> str:
-        curves = "; ".join(
-            f"{engine}: {curve[7]:.2f} at 8 tokens, {curve[8]:.2f} at 9 and {curve[-1]:.2f} at {len(curve)}"
-            for engine, curve in result.data["curves"].items()
-        )
-        return f"Time of a pass over k tokens, in passes over 1. {curves}."
-
-    def explain(self, prediction: Outcome, result: Outcome) -> str:
+    def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         floats, packed = (result.data["curves"][engine] for engine in self.engines)
-        if result.quantity.value < 2:
-            text = (
-                "With packed weights eight tokens cost less than two passes. The weights are read once for all of "
-                "them, so guesses are cheap to check. "
-            )
-        else:
-            text = (
-                "With packed weights a pass over eight tokens is dear here: arithmetic, not the weights' bytes, takes "
-                "the time. Guesses must be good. "
-            )
-        text += (
-            f"The float32 engine takes {floats[7]:.2f} passes for eight. It reads "
-            f"{step_bytes(FLOATS) / step_bytes(PACKED):.1f} times the bytes, so there is more reading for the "
-            "arithmetic to hide behind; but a multiply-add of floats takes as long as four of bytes, where the "
-            "processor has an instruction for them. "
-        )
-        if packed[7] > 1.25 * prediction.quantity.value:
-            text += (
-                "More than the roofline says, which knows the products only: each row also has its own attention, "
-                "its own rounding to int8, and its own place in the registers. "
-            )
-        if floats[8] > 1.3 * floats[7]:
-            text += (
-                f"In float32 the ninth token is a step: {floats[8]:.1f} passes instead of {floats[7]:.1f}. No roof "
-                "bends there. From nine rows on the products are the library's, which is made for many rows. "
-            )
-        if packed[16] > 1.15 * packed[15]:
-            text += (
-                f"The packed kernel ends at sixteen rows, and the seventeenth reads all weights again: "
-                f"{packed[16]:.1f} passes instead of {packed[15]:.1f}. "
-            )
-        return text + (
-            "**The price of verification is a property of the kernel first, and of the machine second.**"
-        )
+        return {
+            **_costs(result),
+            "floats_eighth": f"{floats[7].value:.2f}",
+            "floats_ninth": f"{floats[8].value:.2f}",
+            "packed_sixteenth": f"{packed[15].value:.2f}",
+            "packed_seventeenth": f"{packed[16].value:.2f}",
+            "bytes": f"{step_bytes(FLOATS) / step_bytes(PACKED):.1f}",
+        }
+
+    def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
+        floats, packed = (result.data["curves"][engine] for engine in self.engines)
+        last = {"float-step": (floats, LAST_ROW[FLOATS]), "packed-step": (packed, LAST_ROW[PACKED])}
+        steps = [step for step, (curve, row) in last.items() if _steps_up(curve, row)]
+        return [*_verdicts(prediction, result), *steps, *(["kernel-decides"] if steps else [])]
+
+
+def _costs(result: Outcome) -> dict[str, object]:
+    """Return what a pass costs in each engine, and how many of seven guesses must be kept for that."""
+    curves = "; ".join(
+        f"{engine}: {curve[7].value:.2f} at 8 tokens, {curve[8].value:.2f} at 9 and "
+        f"{curve[-1].value:.2f} at {len(curve)}"
+        for engine, curve in result.data["curves"].items()
+    )
+    extra = format_value(max(0.0, result.quantity.value - 1), "1", 2)
+    return {"curves": curves, "eight": f"{result.quantity.value:.2f}", "extra": extra}
+
+
+def _verdicts(prediction: Outcome, result: Outcome) -> list[str]:
+    costs = "rows-cost" if differs(result.quantity) > 0 else "flat"
+    return [costs, foreseen(result.quantity.ratio(prediction.quantity))]
+
+
+def _steps_up(curve: list[Quantity], row: int) -> bool:
+    """Tell whether the pass over one token more than ``row`` lies above the line from the first through ``row``."""
+    last = curve[row - 1]
+    value, low, high = (cost + (cost - 1) / (row - 1) for cost in (last.value, last.low, last.high))
+    return differs(curve[row].ratio(Quantity(value, "1", low, high, last.n))) > 0
 
 
 class CudaVerifyCost(VerifyCost):
@@ -125,22 +126,17 @@ class CudaVerifyCost(VerifyCost):
 
     id = "speculative.verify_cost_cuda"
     device = "cuda"
-    question = "How many times as long as a pass over one token does a pass over eight take on a GPU?"
     SMALL = {"outputs": 64, "inputs": 32}
+    needs = (needs.CUDA,)
+    FINDINGS = ("flat", "rows-cost", *FORESEEN)
     engines = (DEVICE,)
     outputs, inputs = 11776, 11424
-    cited = (
-        "On H100 GPUs, vLLM spends between 42 and 95 % of its time in verification, "
-        "and the gain shrinks as the batch grows ([Liu et al., 2026](https://arxiv.org/abs/2601.11580))."
-    )
 
     def run(self, progress: Progress = SILENT) -> Outcome:
         import torch
 
         from lessons.measure import time
 
-        if not torch.cuda.is_available():
-            raise Unavailable("torch finds no CUDA device")
         generator = torch.Generator("cuda").manual_seed(0)
         shape: dict[str, Any] = {"device": "cuda", "dtype": torch.bfloat16, "generator": generator}
         # Sixteen matrices of the model's size each, more than any L2 holds.
@@ -149,20 +145,15 @@ class CudaVerifyCost(VerifyCost):
         for k in ROWS[DEVICE]:
             x = torch.randn(k, self.inputs, **shape)
             products = partial(_products, x, weights)
-            seconds.append(time(products, device="cuda").median().value)
-        curve = [s / seconds[0] for s in seconds]
-        return Outcome(Quantity(curve[7], self.unit, n=12), {"curves": {DEVICE: curve}})
+            seconds.append(time(products, device="cuda").median())
+        curve = [s.ratio(seconds[0]) for s in seconds]
+        return Outcome(curve[7], {"curves": {DEVICE: curve}})
 
-    def explain(self, prediction: Outcome, result: Outcome) -> str:
-        (curve,) = result.data["curves"].values()
-        if curve[7] < 1.25:
-            return (
-                "Eight rows cost about as much as one: the card waits for the weights, and rows ride along."
-            )
-        return (
-            f"Eight rows cost {curve[7]:.2f} passes, and the roofline foresees none of it: the library picks another "
-            "program for another number of rows, and not each of them reads the weights at the full rate."
-        )
+    def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
+        return _costs(result)
+
+    def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
+        return _verdicts(prediction, result)
 
 
 def _products(x, weights) -> None:
