@@ -113,19 +113,10 @@ class PagedOnDevice(Experiment):
     device = "cuda"
     needs = (needs.CUDA,)
     panels = None
-<<<<<<< HEAD
     SMALL = {"tokens": 64, "heads": 2, "kv_heads": 1, "dim": 16, "samples": 2}
-    tokens, heads, kv_heads, dim = 8192, 32, 8, 128
-    samples = 30
-    cited = (
-        "The paper that introduced paging measured its attention kernel 20 to 26 % slower than "
-        "FasterTransformer's contiguous one, and the whole system two to four times faster "
-        "[Kwon et al. 2023, sections 6 and 7.1](https://arxiv.org/abs/2309.06180)."
-    )
-=======
     FINDINGS = ("as-fast", "slower", "faster")
     tokens, heads, kv_heads, dim = 8192, 32, 8, 128
->>>>>>> t-kv
+    samples = 30
 
     def predict(self, passport: Passport) -> Outcome:
         return Outcome(Quantity(1.0, "1"), {"bytes": 2 * self.tokens * self.kv_heads * self.dim * FLOAT})
