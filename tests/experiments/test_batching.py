@@ -31,7 +31,8 @@ from lessons.units import Quantity
 
 PEAKS = {
     "cpu.bandwidth.read.dram.1": Quantity(16e9, "B/s"),
-    "cpu.flops.int8.1": Quantity(250e9, "OP/s"),
+    "cpu.flops.int8.1": Quantity(900e9, "OP/s"),
+    "cpu.product.packed.int8": Quantity(250e9, "OP/s"),
     "cuda.bandwidth.read.dram": Quantity(3e12, "B/s"),
     "cuda.matmul.bfloat16": Quantity(6e14, "FLOP/s"),
 }

@@ -187,4 +187,6 @@ def test_offers_are_the_cheapest_and_in_order():
     assert h100.flop_per_dollar == pytest.approx(989.4e12 * 3600 / 3.99, rel=1e-3)
     assert h100.cards_for(141e9) == 2 and h100.cards_for(72e9) == 1
     assert cards.picture().png
+
+
 EXAMPLES = []

@@ -9,7 +9,8 @@ from lessons.units import Quantity
 PEAKS = {
     "cpu.bandwidth.read.l3.1": Quantity(50e9, "B/s"),
     "cpu.bandwidth.read.dram.1": Quantity(20e9, "B/s"),
-    "cpu.flops.int8.1": Quantity(100e9, "OP/s"),
+    "cpu.flops.int8.1": Quantity(900e9, "OP/s"),
+    "cpu.product.packed.int8": Quantity(100e9, "OP/s"),
 }
 PASSPORT = Passport({"cores": 2, "caches": []}, "made up", "2026-01-01", {}, PEAKS)
 

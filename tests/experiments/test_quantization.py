@@ -298,4 +298,6 @@ def test_the_gpu_result_is_explained(ratios, words):
     keys = ("16", "4096")
     data = {"ratios": dict(zip(keys, ratios)), "seconds": dict.fromkeys(keys, 1e-4)}
     assert words in x.cuda.explain(x.cuda.predict(PASSPORT), Outcome(Quantity(ratios[0], "1"), data))
+
+
 EXAMPLES = []

@@ -17,7 +17,8 @@ from lessons.units import Quantity
 PEAKS = {
     "cpu.bandwidth.read.dram.1": Quantity(40e9, "B/s"),
     "cpu.matmul.float32.1": Quantity(100e9, "FLOP/s"),
-    "cpu.flops.int8.1": Quantity(400e9, "OP/s"),
+    "cpu.flops.int8.1": Quantity(900e9, "OP/s"),
+    "cpu.product.packed.int8": Quantity(400e9, "OP/s"),
 }
 PASSPORT = Passport({"cores": 2, "caches": []}, "made up", "2026-01-01", {}, PEAKS)
 

@@ -93,7 +93,7 @@ class Batch(Experiment):
         right.set_xscale("log", base=2)
         right.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         figures.time_axis(right.yaxis, log=True)
-        right.set_xlabel("rows that share one reading of the matrix")
+        right.set_xlabel("rows that share one reading")
         # A curve that stays low would run under a legend inside the panel.
         handles, labels = left.get_legend_handles_labels()
         (line,), (name,) = ([part[0]] for part in right.get_legend_handles_labels())
@@ -139,8 +139,11 @@ def crossing(rows: list[int], seconds: list[float], first: float | None = None) 
 
 def _crossing(rows: list[int], seconds: list[Quantity]) -> Quantity:
     """Return where the time has doubled, from as early to as late as the intervals allow."""
-    ends = (
-        crossing(rows, [getattr(q, end) for q in seconds], first=getattr(seconds[0], other))
-        for end, other in (("value", "value"), ("high", "low"), ("low", "high"))
+    first = seconds[0]
+    return Quantity(
+        crossing(rows, [q.value for q in seconds]),
+        "rows",
+        crossing(rows, [q.high for q in seconds], first.low),
+        crossing(rows, [q.low for q in seconds], first.high),
+        first.n,
     )
-    return Quantity(next(ends), "rows", *ends, seconds[0].n)

@@ -30,10 +30,16 @@ def chat(request: str) -> str:
     return target(PACKED).tokenizer.chat([{"role": "user", "content": request}])
 
 
-def predicted_curve(passport: Passport, name: str) -> list[float]:
-    """Return t(k)/t(1) for each of ``ROWS`` by the roofline: 2 k operations a weight against one reading of it."""
+def predicted_curve(passport: Passport, name: str, textbook: bool = False) -> list[float]:
+    """Return t(k)/t(1) for each of ``ROWS`` by the roofline: 2 k operations a weight against one reading of it.
+
+    Args:
+        passport: of this computer.
+        name: the engine.
+        textbook: of packed weights, take the peak of int8 in registers, and not what the packed product reaches.
+    """
     if name == PACKED:
-        peak = passport.flops("int8")
+        peak = passport.flops("int8") if textbook else passport.product("packed", "int8")
     else:
         peak = passport.matmul(name, device="cuda" if name == DEVICE else "cpu")
     rate = passport.bandwidth("read", device="cuda" if name == DEVICE else "cpu").value

@@ -38,10 +38,10 @@ class SpeedUp(Experiment):
     tokens = 48
 
     def predict(self, passport: Passport) -> Outcome:
-        curve = predicted_curve(passport, PACKED)
-        length = best_draft_length(PUBLISHED, 0.0, lambda k: curve[k - 1], DRAFT)
-        gain = speedup(PUBLISHED, length, 0.0, lambda k: curve[k - 1])
-        return Outcome(Quantity(gain, self.unit), {"acceptance": PUBLISHED})
+        gain, textbook = (_gain(predicted_curve(passport, PACKED, textbook)) for textbook in (False, True))
+        return Outcome(
+            Quantity(gain, self.unit), {"acceptance": PUBLISHED}, textbook=Quantity(textbook, self.unit)
+        )
 
     @one_thread()
     def run(self, progress: Progress = SILENT) -> Outcome:
@@ -136,3 +136,9 @@ def _halves_apart(steps: Sequence[Step]) -> float:
         return 1.0
     first, second = (sum(step.seconds for step in part) for part in (steps[:half], steps[-half:]))
     return max(first / second, second / first)
+
+
+def _gain(curve: list[float]) -> float:
+    """Return the speed-up at the best length of a draft, for the published acceptance and free guesses."""
+    length = best_draft_length(PUBLISHED, 0.0, lambda k: curve[k - 1], DRAFT)
+    return speedup(PUBLISHED, length, 0.0, lambda k: curve[k - 1])

@@ -44,7 +44,9 @@ class VerifyCost(Experiment):
 
     def predict(self, passport: Passport) -> Outcome:
         curves = {engine: predicted_curve(passport, engine) for engine in self.engines}
-        return Outcome(Quantity(curves[self.engines[-1]][7], self.unit), {"curves": curves})
+        textbook = predicted_curve(passport, self.engines[-1], textbook=True)[7]
+        value = curves[self.engines[-1]][7]
+        return Outcome(Quantity(value, self.unit), {"curves": curves}, Quantity(textbook, self.unit))
 
     @one_thread()
     def run(self, progress: Progress = SILENT) -> Outcome:
