@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -20,7 +21,7 @@ from lessons.experiments.batching.disaggregation import load as trace
 from lessons.experiments.batching.ends import judged
 from lessons.experiments.batching.service import SLOTS, Recorder, Served, cost, simulate
 from lessons.experiments.batching.slots import PROMPT, queue
-from lessons.experiments.batching.timeline import POLICIES, arrivals
+from lessons.experiments.batching.timeline import LONE, arrivals, policies
 from lessons.passport import Passport
 from lessons.serving.loop import serve
 from lessons.serving.metrics import Metrics
@@ -93,13 +94,24 @@ def test_no_step_of_the_slots_leaves_the_compiled_pass():
 
 def test_the_timeline_shows_what_each_policy_does():
     data = x.timeline.predict(PASSPORT).data["runs"]
-    assert set(data) == set(POLICIES)
+    assert set(data) == set(policies(1.0))
     assert data["static"]["wasted"] > 0 and data["dynamic"]["wasted"] > 0
     assert data["continuous"]["wasted"] == data["chunked prefill"]["wasted"] == 0
     assert data["chunked prefill"]["ttft"].value < data["static"]["ttft"].value
+    step = cost(PASSPORT)(LONE)
     for run in data.values():
-        assert run["arrivals"] == [r.arrival for r in arrivals()]
+        assert run["arrivals"] == [r.arrival for r in arrivals(step)]
         assert all(bars[0][0] >= arrival for arrival, bars in zip(run["arrivals"], run["bars"]))
+
+
+def test_the_load_of_the_timeline_is_counted_in_steps_so_that_it_is_the_same_on_every_machine():
+    fast, slow = ([r.arrival for r in arrivals(step)] for step in (1e-3, 1.0))
+    assert slow == pytest.approx([1000 * moment for moment in fast])
+    # Sixteen gaps of six steps on average: 96 steps, give or take what chance allows.
+    assert 40 < slow[-1] < 180
+    twice = {key: Quantity(2 * peak.value, peak.unit) for key, peak in PEAKS.items()}
+    ratios = [x.timeline.predict(replace(PASSPORT, peaks=peaks)).quantity.value for peaks in (PEAKS, twice)]
+    assert ratios[1] == pytest.approx(ratios[0])
 
 
 def test_a_smaller_step_bounds_the_gap_and_computes_the_same_prompt():

@@ -22,6 +22,7 @@ def passport(**changes):
         "cpu.flops.float32.1": Quantity(160e9, "FLOP/s"),
         "cpu.matmul.float32.1": Quantity(80e9, "FLOP/s"),
     }
+    peaks["cpu.product.row_end"] = Quantity(20e-9, "s")
     peaks["cpu.product.float32.float32"] = Quantity(60e9, "FLOP/s")
     peaks |= {"cpu.cost.page_fault": Quantity(4.096e-7, "s")}
     machine = {"cores": 1, "caches": [], "nodes": []}
@@ -119,6 +120,12 @@ def test_the_models_products_make_up_its_parameters():
     flop = sum(works[name].flop * calls[name] for name in products)
     assert flop == pytest.approx(2 * shape.parameters, rel=1e-3)
     assert works["gate, up"].intensity == pytest.approx(0.5, rel=0.01)
+
+
+def test_a_token_takes_its_bounds_and_the_ends_of_all_rows():
+    prediction = x.model_step.predict(passport())
+    rows = 30 * (960 + 576 + 3072 + 576) + 49152
+    assert prediction.quantity.value - prediction.textbook.value == pytest.approx(rows * 20e-9)
 
 
 def test_the_gain_of_fusion_is_traffic_and_faults():

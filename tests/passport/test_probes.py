@@ -9,7 +9,7 @@ from lessons.passport import probes
 from lessons.passport.probes import PROBES
 from lessons.results import digest
 from lessons.topology import Cache, Topology
-from lessons.units import GiB, KiB
+from lessons.units import GiB, KiB, MiB
 
 NAMES = [probe.name for probe in PROBES]
 
@@ -55,9 +55,10 @@ def test_no_key_belongs_to_two_probes():
 @pytest.mark.parametrize(
     "name, expected",
     [
-        ("kernels/chase/cpu.py", {"latency", "cuda_latency"}),
+        ("kernels/chase/cpu.py", {"latency", "cuda_latency", "held"}),
         ("kernels/stream/reference.py", {"bandwidth", "cuda_bandwidth"}),
         ("kernels/fma/cpu.py", {"flops", "cuda_flops"}),
+        ("kernels/packed/int8.py", {"product"}),
         ("passport/probes/disk.py", {"disk"}),
         ("passport/cuda.py", {"cuda_bandwidth", "cuda_latency"}),
         ("measure/timer.py", set(NAMES)),
@@ -100,3 +101,43 @@ def test_a_probe_measures_the_levels_that_it_is_asked_for(probe):
         keys = dict(probe.measure(TINY, {level: 64 * KiB}, lambda message: None))
         assert keys and all(key.startswith(probe.prefix) and level in key.split(".") for key in keys)
         assert all(peak.low <= peak.value <= peak.high and peak.n for peak in keys.values())
+
+
+SHARED = Topology("cpu", "x86_64", "Linux", 2, GiB, (Cache("l2", MiB), Cache("l3", 32 * MiB, cores=2)), ())
+
+
+@pytest.mark.parametrize("kept", [3 * MiB, 7 * MiB, 20 * MiB, 64 * MiB])
+def test_what_is_kept_of_the_last_cache_is_found_between_two_rings(monkeypatch, kept):
+    """A ring that fits takes 15 ns a load, a larger one 150 ns, whatever the system reports."""
+    from lessons.passport.probes import held
+
+    monkeypatch.setattr(held, "_seconds", lambda size: 15e-9 if size <= kept else 150e-9)
+    sizes = {"l2": MiB // 2, "l3": 2 * MiB, "dram": 128 * MiB}
+    ((key, found),) = held.measure(SHARED, sizes, lambda message: None)
+    assert key == "cpu.held.l3"
+    if kept >= 32 * MiB:
+        assert found.value == 32 * MiB
+    else:
+        assert (
+            found.low <= kept < found.high and found.low < found.value < found.high <= 2**0.5 * found.low + 1
+        )
+
+
+def test_without_a_shared_cache_nothing_is_said_to_be_kept():
+    from lessons.passport.probes import held
+
+    assert list(held.measure(TINY, {"l1": 16 * KiB, "dram": MiB}, lambda message: None)) == []
+
+
+def test_the_products_reach_something_below_the_peak():
+    """A smoke test: all keys are there, with intervals that hold their values."""
+    from lessons.passport.probes import product
+
+    keys = dict(product.measure(SHARED, {"dram": MiB}, lambda message: None))
+    assert set(keys) == {
+        "cpu.product.packed.int8",
+        "cpu.product.packed.float32",
+        "cpu.product.float32.float32",
+        "cpu.product.row_end",
+    }
+    assert all(0 <= q.low <= q.value <= q.high for q in keys.values())

@@ -90,6 +90,12 @@ def layer_matrices(shape: Shape) -> dict[str, tuple[int, int]]:
     }
 
 
+def matrix_rows(shape: Shape) -> int:
+    """Return the rows of all matrices that a token is multiplied with, the output head's included."""
+    layer = sum(outputs for outputs, _ in layer_matrices(shape).values())
+    return shape.layers * layer + shape.vocab
+
+
 def multiplied(shape: Shape) -> Multiplied:
     """Return how many weights a token is multiplied with."""
     layer = sum(outputs * inputs for outputs, inputs in layer_matrices(shape).values())

@@ -113,6 +113,10 @@ class Passport:
         """
         return self.peak(f"cpu.product.{weights}.{arithmetic}")
 
+    def row_end(self) -> Quantity:
+        """Return the seconds that a row of a float32 matrix costs beside its bytes, multiplied by one vector."""
+        return self.peak("cpu.product.row_end")
+
     def held(self) -> Quantity:
         """Return the bytes of the last cache that one thread gets to keep; the reported size where none was found."""
         caches = self.machine["caches"]

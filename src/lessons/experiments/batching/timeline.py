@@ -15,30 +15,48 @@ from lessons.experiments.batching.service import (
     VOCAB,
     WASTED,
     cost,
+    engine,
     measure,
     simulate,
 )
 from lessons.experiments.text import rows
 from lessons.measure import median_ratio
 from lessons.measure.conditions import one_thread
+from lessons.measure.stats import median
 from lessons.measure.verdict import FORESEEN, LESS, MORE, differs, foreseen
 from lessons.passport import Passport, needs
+from lessons.serving.costs import StepCost, Work
 from lessons.serving.policies import ChunkedPrefill, Continuous, Dynamic, Policy, Static
 from lessons.serving.request import Request
-from lessons.serving.workload import LogNormal, Poisson, Uniform, workload
+from lessons.serving.workload import AtOnce, Fixed, LogNormal, Poisson, Uniform, workload
 from lessons.units import Quantity, format_value, percent
 
-POLICIES: dict[str, Policy] = {
-    "static": Static(SLOTS),
-    "dynamic": Dynamic(SLOTS, delay=0.25),
-    "continuous": Continuous(SLOTS),
-    "chunked prefill": ChunkedPrefill(SLOTS, token_budget=ROWS),
-}
+# Times in steps of a lone writer, so that machines of any speed are loaded alike.
+APART, WINDOW = 6, 30
+LONE = Work(tokens=1, sequences=1, context=16, pairs=16)
 
 
-def arrivals() -> list[Request]:
-    """Return the load: sixteen requests that come at random moments."""
-    return list(workload(16, Poisson(12), Uniform(4, 16), LogNormal(16, 1.0, 64), seed=SEED, vocab=VOCAB))
+def policies(step: float) -> dict[str, Policy]:
+    """Return the four policies; ``step`` is the seconds of a lone writer's step."""
+    return {
+        "static": Static(SLOTS),
+        "dynamic": Dynamic(SLOTS, delay=WINDOW * step),
+        "continuous": Continuous(SLOTS),
+        "chunked prefill": ChunkedPrefill(SLOTS, token_budget=ROWS),
+    }
+
+
+def arrivals(step: float) -> list[Request]:
+    """Return the load: sixteen requests that come at random moments, ``APART`` steps apart on average."""
+    come, prompts, answers = Poisson(1 / (APART * step)), Uniform(4, 16), LogNormal(16, 1.0, 64)
+    return list(workload(16, come, prompts, answers, seed=SEED, vocab=VOCAB))
+
+
+def _simulated(seconds: StepCost) -> dict[str, Any]:
+    step = seconds(LONE)
+    return {
+        name: simulate(policy, arrivals(step), seconds).timeline() for name, policy in policies(step).items()
+    }
 
 
 class Timeline(Experiment):
@@ -60,18 +78,19 @@ class Timeline(Experiment):
     panels = (2, 2)
 
     def predict(self, passport: Passport) -> Outcome:
-        runs, textbook = (
-            {name: simulate(policy, arrivals(), seconds).timeline() for name, policy in POLICIES.items()}
-            for seconds in (cost(passport), cost(passport, textbook=True))
-        )
+        runs, textbook = (_simulated(cost(passport, textbook)) for textbook in (False, True))
         return replace(_outcome(runs), textbook=_outcome(textbook).quantity)
 
     @one_thread()
     def run(self, progress: Progress = SILENT) -> Outcome:
+        progress("one writer's step")
+        load = workload(1, AtOnce(), Fixed(1), Fixed(LONE.context), seed=SEED, vocab=VOCAB)
+        measure(Continuous(1), list(load))
+        step = median([step.seconds for step in engine().steps[1:]])
         runs = {}
-        for name, policy in POLICIES.items():
+        for name, policy in policies(step).items():
             progress(name)
-            runs[name] = measure(policy, arrivals()).timeline()
+            runs[name] = measure(policy, arrivals(step)).timeline()
         return _outcome(runs)
 
     def draw(self, prediction: Outcome, result: Outcome, figure) -> None:

@@ -9,6 +9,7 @@ from lessons.datasheets import model
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
 from lessons.experiments.looks import axes, roofs
 from lessons.experiments.roofline import step as roofline_step
+from lessons.formulas.llama import matrix_rows
 from lessons.formulas.roofline import Work, time_bound
 from lessons.measure.verdict import FORESEEN, MORE, foreseen
 from lessons.units import Quantity, format_value, percent
@@ -48,7 +49,10 @@ class ModelStep(Experiment):
                 for name, w in works.items()
             }
         total = sum(data["decode"][name]["seconds"] * n for name, n in data["calls"].items())
-        return Outcome(Quantity(total, self.unit), data)
+        # A product of one row brings the lanes of a sum together at the end of each of the matrix's rows.
+        ends = matrix_rows(shape) * passport.row_end().value
+        data["row_ends"] = ends
+        return Outcome(Quantity(total + ends, self.unit), data, textbook=Quantity(total, self.unit))
 
     def run(self, progress: Progress = SILENT) -> Outcome:
         shape = model(self.name)
@@ -91,6 +95,7 @@ class ModelStep(Experiment):
         return {
             "largest": f"`{largest}`",
             "most": percent(seconds[largest] / total),
+            "ends": format_value(prediction.data["row_ends"], "s"),
             "gap": format_value(sum(gaps.values()), "s"),
             "wide": " and ".join(f"`{name}`" for name in wide),
             "in_wide": percent(sum(gaps[name] for name in wide) / (sum(gaps.values()) or math.inf)),

@@ -47,4 +47,4 @@ def _seconds(size: int) -> float:
     return time(walker(links, STEPS), samples=7).median().value / STEPS
 
 
-PROBE = Probe(__name__, "cpu.held.", measure, by_level=True)
+PROBE = Probe(__name__, "cpu.held.", measure)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from lessons.topology import Topology
 
 INPUTS, OUTPUTS = 1024, 2048
+WIDE = 4096
 
 
 def measure(
@@ -49,6 +50,33 @@ def measure(
     for name, (run, sums, unit) in plans.items():
         progress(f"product of a few rows: {name.replace('.', ', ')}")
         yield f"cpu.product.{name}", time(run, samples=15).rate(2 * sums * INPUTS, unit)
+    progress("product of one row: wide and narrow matrices")
+    yield "cpu.product.row_end", _row_end(sizes["dram"])
+
+
+def _row_end(size: int) -> Quantity:
+    """Return the seconds that each row of a float32 matrix costs beside its bytes, where it is multiplied by a vector.
+
+    At the end of a row its sum is brought together from the lanes of a register. Two matrices of ``size`` bytes, one
+    with rows eight times as wide as the other's, differ in nothing else.
+    """
+    import torch
+
+    from lessons.kernels.gemv import linear
+    from lessons.kernels.tools.buffers import aligned
+
+    memory = torch.from_numpy(aligned(size // 4 // (WIDE * 16) * (WIDE * 16), "float32", 1e-2))
+    narrow, wide = memory.view(-1, WIDE // 8), memory.view(-1, WIDE)
+
+    def seconds(weights: torch.Tensor) -> Quantity:
+        x = torch.full((1, weights.shape[1]), 0.5)
+        return time(lambda: linear(x, weights, threads=1), samples=15).median()
+
+    many, few, more = seconds(narrow), seconds(wide), len(narrow) - len(wide)
+    value, low, high = (
+        max(0.0, end) / more for end in (many.value - few.value, many.low - few.high, many.high - few.low)
+    )
+    return Quantity(value, "s", low, high, many.n)
 
 
 PROBE = Probe(__name__, "cpu.product.", measure)
