@@ -58,7 +58,7 @@ def test_no_key_belongs_to_two_probes():
         ("kernels/chase/cpu.py", {"latency", "cuda_latency", "held"}),
         ("kernels/stream/reference.py", {"bandwidth", "cuda_bandwidth"}),
         ("kernels/fma/cpu.py", {"flops", "cuda_flops"}),
-        ("kernels/packed/int8.py", {"product"}),
+        ("kernels/gemv/cpu.py", {"product"}),
         ("passport/probes/disk.py", {"disk"}),
         ("passport/cuda.py", {"cuda_bandwidth", "cuda_latency"}),
         ("measure/timer.py", set(NAMES)),
@@ -119,7 +119,7 @@ def test_what_is_kept_of_the_last_cache_is_found_between_two_rings(monkeypatch, 
         assert found.value == 32 * MiB
     else:
         assert (
-            found.low <= kept < found.high and found.low < found.value < found.high <= 2**0.5 * found.low + 1
+            found.low <= kept < found.high and found.low < found.value < found.high <= 1.001 * 2**0.5 * found.low
         )
 
 
