@@ -12,7 +12,7 @@ from lessons import topology
 from lessons.cli import main
 from lessons.cli.record import chapters, machine_name, record
 from lessons.experiments.base import Experiment, Outcome, Unavailable
-from lessons.results import Recording, code_digest, pack, recordings, save_recording
+from lessons.results import Recording, chapter_digest, pack, recordings, save_recording
 from lessons.units import Quantity
 
 record_module = importlib.import_module("lessons.cli.record")
@@ -132,15 +132,15 @@ def test_the_documented_environment_is_enough_to_begin():
     code = """
 import sys
 from lessons.cli import main
-from lessons.results import code_digest
+from lessons.results import chapter_digest
 for name in ("psutil", "pynvml", "matplotlib", "httpx", "prometheus_client", "starlette", "tokenizers", "uvicorn"):
     sys.modules[name] = None
 assert main(["record", "--device", "cpu", "nothing"]) == 2
-print(code_digest("lessons.experiments.roofline"))
+print(chapter_digest("roofline"))
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "no experiments for cpu in nothing" in run.stderr
-    assert run.stdout.split() == [code_digest("lessons.experiments.roofline")]
+    assert run.stdout.split() == [chapter_digest("roofline")]
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,8 @@ def test_what_is_kept_of_the_last_cache_is_found_between_two_rings(monkeypatch, 
         assert found.value == 32 * MiB
     else:
         assert (
-            found.low <= kept < found.high and found.low < found.value < found.high <= 1.001 * 2**0.5 * found.low
+            found.low <= kept < found.high
+            and found.low < found.value < found.high <= 1.001 * 2**0.5 * found.low
         )
 
 

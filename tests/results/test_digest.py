@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lessons.results import code_digest, digest
+from lessons.results import chapter_digest, code_digest, digest
 
 PACKAGE = digest.PACKAGE
 # Running any of these modules would fail: a digest only reads them.
@@ -252,3 +252,24 @@ def test_the_packages_data_are_of_kinds_that_are_hashed():
     project = tomllib.loads((PACKAGE.parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
     kinds = {Path(pattern).suffix for pattern in project["tool"]["setuptools"]["package-data"]["lessons"]}
     assert kinds <= {*digest.DATA, ".md", ".typed"}, "prose is .md; teach lessons.results.digest other data"
+
+
+def test_a_chapters_recordings_outlive_a_change_to_the_passport(tmp_path):
+    package = tmp_path / "lessons"
+    shutil.copytree(digest.PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+    before = chapter_digest("roofline", package)
+    assert before == chapter_digest("roofline")
+    for changed in (
+        "passport/document.py",
+        "passport/probes/disk.py",
+        "passport/needs.py",
+        "passport/__init__.py",
+    ):
+        (package / changed).write_text((package / changed).read_text() + "\nCHANGED = 1\n")
+    (package / "experiments" / "roofline" / "text.md").write_text("other words\n")
+    assert chapter_digest("roofline", package) == before
+    kernel = package / "kernels" / "horner" / "cpu.py"
+    kernel.write_text(kernel.read_text() + "\nCHANGED = 1\n")
+    assert chapter_digest("roofline", package) != before
+    with pytest.raises(ModuleNotFoundError, match="no_such"):
+        chapter_digest("no_such", package)

@@ -11,7 +11,7 @@ from importlib import import_module
 import pytest
 
 from lessons.errors import LessonError
-from lessons.results import Recording, code_digest, find_recording, recordings, save_recording
+from lessons.results import Recording, chapter_digest, find_recording, recordings, save_recording
 
 OUTCOME = {"quantity": {"value": 1.0, "unit": "s", "low": 0.9, "high": 1.1, "n": 5}, "data": {}}
 
@@ -50,7 +50,7 @@ def test_nothing_recorded_is_none(tmp_path):
 
 
 def test_stale_by_the_digest_of_the_code():
-    fresh = make(digest=code_digest("lessons.experiments.roofline"))
+    fresh = make(digest=chapter_digest("roofline"))
     assert not fresh.is_stale() and "changed" not in fresh.badge
     assert make().is_stale()
     assert make().badge == (
@@ -124,7 +124,7 @@ def test_a_recording_in_the_book_is_whole_and_of_this_code(recording):
 
 def test_planted_faults_are_found(monkeypatch):
     fresh = make(
-        digest=code_digest("lessons.experiments.roofline"),
+        digest=chapter_digest("roofline"),
         context={"device": "a card", "versions": {}},
         experiments={e.id: {} for e in import_module("lessons.experiments.roofline").EXPERIMENTS},
     )

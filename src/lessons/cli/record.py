@@ -99,7 +99,7 @@ def record(
     slug: str, experiments: list[Experiment], passport: Passport, machine: str, command: str, card: str
 ) -> Recording | None:
     """Run one chapter's experiments and return what they gave; None when none of them could run."""
-    from lessons.results import Recording, code_digest, context
+    from lessons.results import Recording, chapter_digest, context
     from lessons.topology import nvidia
 
     outcomes: dict[str, dict[str, Any]] = {}
@@ -128,7 +128,7 @@ def record(
         date=datetime.date.today().isoformat(),
         command=command,
         context={**around, "versions": context.versions()},
-        digest=code_digest(f"lessons.experiments.{slug}"),
+        digest=chapter_digest(slug),
         experiments=outcomes,
     )
 

@@ -1,7 +1,7 @@
 """The ledger of predictions and measurements, recorded runs, and whether they are stale. Standard library only."""
 
 from lessons.results.archive import pack, unpack
-from lessons.results.digest import code_digest
+from lessons.results.digest import chapter_digest, code_digest
 from lessons.results.ledger import Entry, Ledger
 from lessons.results.recordings import Recording, find_recording, recordings, save_recording
 
@@ -9,6 +9,7 @@ __all__ = [
     "Entry",
     "Ledger",
     "Recording",
+    "chapter_digest",
     "code_digest",
     "find_recording",
     "pack",

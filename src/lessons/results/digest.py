@@ -16,6 +16,8 @@ from lessons.results import normal
 PACKAGE = Path(__file__).parents[1]
 # These rooms show results, and do not make them.
 OUTSIDE = ("lessons.notebook.", "lessons.figures.", "lessons.cli.")
+# What chapters import of the passport.
+PREDICTING = ("lessons.passport", "lessons.passport.document", "lessons.passport.needs")
 # A module that reads a file of data lies beside it, so the data beside what is reached is all that can be read.
 DATA = {".toml": tomllib.loads, ".json": json.loads}
 
@@ -50,6 +52,18 @@ def code_digest(module: str, package: Path = PACKAGE, apart: Collection[str] = (
         for path in data_files(reached, package)
     ]
     return _sha256(parts)
+
+
+def chapter_digest(slug: str, package: Path = PACKAGE) -> str:
+    """Return the digest of all that the experiments of a chapter run and read.
+
+    The passport is left out: predictions come from it, and no measurement does. So a new probe, or a better one,
+    makes no recording stale.
+
+    Raises:
+        ModuleNotFoundError: when there is no such chapter.
+    """
+    return code_digest(f"lessons.experiments.{slug}", package, PREDICTING)
 
 
 @cache

@@ -10,7 +10,7 @@ from typing import Any
 
 from lessons.errors import LessonError
 from lessons.files import write_atomic
-from lessons.results.digest import code_digest
+from lessons.results.digest import chapter_digest
 
 FOLDER = Path(__file__).parent / "recorded"
 VERSION = 1
@@ -26,7 +26,7 @@ class Recording:
         date: the day of the run, ISO.
         command: what was typed.
         context: card, driver, clocks, power cap, ECC, MIG state, versions. No host or user name.
-        digest: ``code_digest`` of the chapter's experiments when it was recorded.
+        digest: ``chapter_digest`` of the chapter's experiments when it was recorded.
         experiments: by id, {"prediction": Outcome as JSON, "result": Outcome as JSON}.
         rehearsed: the experiments ran in their small form, perhaps without the device: nothing was measured.
     """
@@ -42,7 +42,7 @@ class Recording:
 
     def is_stale(self) -> bool:
         """Tell whether the code that made this recording has changed since."""
-        return self.digest != code_digest(f"lessons.experiments.{self.slug}")
+        return self.digest != chapter_digest(self.slug)
 
     @property
     def badge(self) -> str:

@@ -10,7 +10,7 @@ from lessons.llm.footprint import step_bytes, step_work
 from lessons.measure import time
 from lessons.measure.conditions import one_thread
 from lessons.measure.verdict import AS_FORESEEN, FORESEEN, LESS, MORE, foreseen
-from lessons.passport import Passport
+from lessons.passport import Passport, needs
 from lessons.units import Quantity, format_value
 
 
@@ -19,6 +19,7 @@ class Generation(Experiment):
 
     id = "kv_cache.generation"
     unit = "1"
+    needs = (needs.MODEL,)
     SMALL = {"lengths": (4, 8, 12, 16)}
     FINDINGS = ("times-foreseen", "errors-cancel", *FORESEEN)
     lengths = (32, 64, 128, 256)

@@ -11,7 +11,7 @@ from lessons.llm.engines import engine
 from lessons.measure import median_interval
 from lessons.measure.conditions import one_thread
 from lessons.measure.verdict import FORESEEN, foreseen
-from lessons.passport import Passport
+from lessons.passport import Passport, needs
 from lessons.units import Quantity, format_value
 
 
@@ -20,6 +20,7 @@ class Sharing(Experiment):
 
     id = "kv_cache.sharing"
     unit = "1"
+    needs = (needs.MODEL,)
     SMALL = {"written": 2}
     panels = None
     FINDINGS = ("same-bits", "close", *FORESEEN)

@@ -19,7 +19,7 @@ from lessons.formulas.speculative import best_draft_length, speedup
 from lessons.measure.conditions import one_thread
 from lessons.measure.stats import median
 from lessons.measure.verdict import differs
-from lessons.passport import Passport
+from lessons.passport import Passport, needs
 from lessons.units import Quantity
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class SpeedUp(Experiment):
 
     id = "speculative.speed_up"
     unit = "1"
+    needs = (needs.MODEL,)
     SMALL = {"tokens": 6}
     FINDINGS = ("gain", "loss", "depends", "lost", "none-lost")
     tokens = 48

@@ -10,7 +10,7 @@ from lessons.formulas.speculative import expected_tokens
 from lessons.measure.conditions import one_thread
 from lessons.measure.stats import share_interval
 from lessons.measure.verdict import differs
-from lessons.passport import Passport
+from lessons.passport import Passport, needs
 from lessons.units import Quantity
 
 COPY_PRICE = 0.5  # of a guess by the copy, which reads half the bytes of the float32 model
@@ -21,6 +21,7 @@ class TokensPerPass(Experiment):
 
     id = "speculative.tokens"
     unit = "tokens"
+    needs = (needs.MODEL,)
     SMALL = {"tokens": 9, "prompts": ("story",)}
     FINDINGS = ("fewer", "more", "cant-tell")
     tokens, prompts = 25, ("story", "explain")

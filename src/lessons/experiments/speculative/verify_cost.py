@@ -30,6 +30,7 @@ class VerifyCost(Experiment):
 
     id = "speculative.verify_cost"
     unit = "1"
+    needs = (needs.MODEL,)
     SMALL = {"rounds": 2}
     FINDINGS: ClassVar[tuple[str, ...]] = (
         "flat",
