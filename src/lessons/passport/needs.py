@@ -38,10 +38,21 @@ def _torch_sees_a_device(passport: Passport) -> bool:
     return torch.cuda.is_available()
 
 
+def _device_has_float8(passport: Passport) -> bool:
+    import torch
+
+    return _torch_sees_a_device(passport) and torch.cuda.get_device_capability() >= (8, 9)
+
+
 CUDA = Need(
     "a CUDA device",
     _torch_sees_a_device,
     "torch finds no CUDA device on this computer; run it on one that has a GPU and a CUDA build of torch",
+)
+FLOAT8 = Need(
+    "8-bit floats on the CUDA device",
+    _device_has_float8,
+    "this device has no 8-bit floats; they came with compute capability 8.9, that of Ada: use a newer one",
 )
 TWO_NODES = Need(
     "two NUMA nodes",

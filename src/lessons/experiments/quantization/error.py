@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
 from lessons.experiments.quantization.formats import FORMATS
+from lessons.experiments.text import rows
 from lessons.formulas.quantization import decibel
-from lessons.passport import Passport
+from lessons.measure.verdict import AS_FORESEEN, FORESEEN, LESS, MORE, UNSURE, differs, foreseen
+from lessons.passport import Passport, needs
 from lessons.units import Quantity
 
 COLUMNS = 512  # of each row: whole blocks of every size
-LAYERS, EMBEDDING = "layers", "embedding"
+PLACES = LAYERS, EMBEDDING = "layers", "embedding"
+DRAWN = ("Q4_1", "NF4", "Q4_0", "INT4")
 
 
 def sampled(every: int) -> dict[str, np.ndarray]:
@@ -35,19 +40,74 @@ def sampled(every: int) -> dict[str, np.ndarray]:
     }
 
 
-def noise(weights: np.ndarray, rounded: np.ndarray) -> float:
-    """Return the mean squared error over the mean square."""
-    return float(np.square(rounded - weights, dtype=np.float64).sum() / np.square(weights).sum())
+def noise(weights: np.ndarray, rounded: np.ndarray) -> Quantity:
+    """Return the mean squared error over the mean square, with the interval that the rows' differences give.
+
+    Args:
+        weights, rounded: [rows, columns], at least two rows. The rows count as a random sample of their matrices.
+
+    Source: W. G. Cochran, Sampling Techniques, 1977, section 6.4. The interval is that of the logarithm, which
+    cannot reach below nothing.
+    """
+    error = np.square(rounded - weights, dtype=np.float64).sum(axis=1)
+    power = np.square(weights, dtype=np.float64).sum(axis=1)
+    share, n = float(error.sum() / power.sum()), len(weights)
+    if share == 0:
+        return Quantity(0.0, "%", n=n)
+    deviation = math.sqrt(n / (n - 1) * float(np.square(error - share * power).sum())) / float(error.sum())
+    width = math.exp(1.96 * deviation)
+    return Quantity(share, "%", share / width, share * width, n)
+
+
+def kurtosis(weights: np.ndarray, block: int) -> Quantity:
+    """Return the mean fourth power inside a block, in units of its own standard deviation, with a 95 % interval.
+
+    Of normal numbers it is 3 (block - 1) / (block + 1).
+    """
+    by_block = weights.reshape(-1, block)
+    scaled = by_block / np.maximum(by_block.std(axis=1, keepdims=True), 1e-12)
+    fourth = np.mean((scaled - scaled.mean(axis=1, keepdims=True)) ** 4, axis=1, dtype=np.float64)
+    mean, half = float(np.mean(fourth)), 1.96 * float(np.std(fourth)) / math.sqrt(len(by_block))
+    return Quantity(mean, "1", mean - half, mean + half, len(by_block))
+
+
+def decibels(noise: Quantity) -> Quantity:
+    """Return the ratio of signal to a noise that is more than nothing, in dB."""
+    return Quantity(decibel(noise.value), "dB", decibel(noise.high), decibel(noise.low), noise.n)
+
+
+def visible(noise: float) -> bool:
+    """Tell real noise from that of float32 arithmetic, where a format meets its own grid."""
+    return noise > 1e-9
+
+
+# How the embedding's noise lies beside that of normal weights.
+EMBEDDING_FOUND = {
+    AS_FORESEEN: "embedding-as-normal",
+    MORE: "embedding-noisier",
+    LESS: "embedding-quieter",
+    UNSURE: "embedding-unsure",
+}
 
 
 class WeightError(Experiment):
     """Round the model's weights in blocks of three sizes, and compare with rounding normal numbers."""
 
     id = "quantization.error"
-    title = "noise of Q4_0 in blocks of 32, share of the weights' power"
     unit = "%"
-    question = (
-        "A weight gets four bits, and 32 weights share a scale. What share of their power becomes noise?"
+    needs = (needs.MODEL,)
+    FINDINGS = (
+        *FORESEEN,
+        "depends-on-block",
+        "q4_0-ahead",
+        "nf4-ahead",
+        "no-winner",
+        "embedding-nf4",
+        "int4-behind",
+        "q4_1-least",
+        *EMBEDDING_FOUND.values(),
+        "heavy-tails",
+        "own-grid",
     )
     SMALL = {"every": 512}
     every = 64  # of the rows of each matrix one is looked at
@@ -62,31 +122,30 @@ class WeightError(Experiment):
         progress("reading the file")
         data: dict[str, Any] = {"noise": {}, "kurtosis": {}}
         for place, weights in sampled(self.every).items():
-            by_block = weights.reshape(-1, 32)
-            scaled = by_block / np.maximum(by_block.std(axis=1, keepdims=True), 1e-12)
-            data["kurtosis"][place] = float(np.mean((scaled - scaled.mean(axis=1, keepdims=True)) ** 4))
+            data["kurtosis"][place] = kurtosis(weights, self.blocks[0])
             data["noise"][place] = {}
             for name, format in FORMATS.items():
                 progress(f"{name}, {place}")
                 data["noise"][place][name] = [
                     noise(weights, format.round_trip(weights, block)) for block in self.blocks
                 ]
-        return Outcome(Quantity(data["noise"][LAYERS]["Q4_0"][0], "%"), data)
+        return Outcome(data["noise"][LAYERS]["Q4_0"][0], data)
 
     def draw(self, prediction: Outcome, result: Outcome, figure) -> None:
         from lessons import figures
+        from lessons.experiments import looks
 
-        colours = dict(zip(("Q4_1", "NF4", "Q4_0", "INT4"), ("green", "purple", "blue", "vermilion")))
-        for ax, place in zip(figure.axes, (LAYERS, EMBEDDING)):
+        colours = dict(zip(DRAWN, ("green", "purple", "blue", "vermilion")))
+        for ax, place in zip(figure.axes, PLACES):
             for name, colour in colours.items():
                 look: dict[str, Any] = {"color": figures.COLOURS[colour]}
                 expected = [decibel(x) for x in prediction.data["noise"][name]]
                 figures.predicted(ax, self.blocks, expected, "", **look)
                 # A format that holds the file's own grid makes no noise at all: it has no place on the axis.
                 found = result.data["noise"][place][name]
-                seen = [i for i, x in enumerate(found) if visible(x)]
-                blocks, ratios = [self.blocks[i] for i in seen], [decibel(found[i]) for i in seen]
-                figures.measured(ax, blocks, ratios, label=name, linestyle="none", **look)
+                seen = [i for i, q in enumerate(found) if visible(q.value)]
+                blocks, ratios = [self.blocks[i] for i in seen], [decibels(found[i]) for i in seen]
+                looks.measured(ax, blocks, ratios, label=name, linestyle="none", **look)
             ax.set_xscale("log", base=2)
             ax.set_xticks(self.blocks, [str(block) for block in self.blocks])
             ax.set_xlabel("weights that share a scale")
@@ -107,76 +166,74 @@ class WeightError(Experiment):
             ncols=5,
         )
 
-    def alt(self, prediction: Outcome, result: Outcome) -> str:
-        return (
-            "Signal over noise of four 4-bit formats for blocks of 32, 64 and 128 weights. On the layers' matrices "
-            "the points lie close to the dashed lines of normal weights, which fall as blocks grow, that of NF4 "
-            "most gently. On the embedding the points lie below their lines, and further below the larger the block."
-        )
-
-    def explain(self, prediction: Outcome, result: Outcome) -> str:
+    def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         found, expected = result.data["noise"], prediction.data["noise"]
-        rows = []
+        won, lost = self._q4_0_against_nf4(result)
+        cells = {
+            name: [_decibels(expected[name][0]), *(_decibels(found[at][name][0].value) for at in PLACES)]
+            for name in FORMATS
+        }
+        table: list[list[object]] = [["format", "bits a weight", "normal, predicted", "layers", "embedding"]]
         for name, format in FORMATS.items():
-            cells = [
-                f"{decibel(x):.1f}" if visible(x) else "none"
-                for x in (expected[name][0], found[LAYERS][name][0], found[EMBEDDING][name][0])
-            ]
-            rows.append(f"| {name} | {format.bits_per_weight(32):.2f} | {' | '.join(cells)} |")
-        return "\n".join(
-            [
-                "Blocks of 32, signal over noise in dB:",
-                "",
-                "| format | bits a weight | normal, predicted | layers | embedding |",
-                "|---|---:|---:|---:|---:|",
-                *rows,
-                "",
-                self._winner(found),
-                "",
-                self._tails(prediction, result),
-                "",
-                "*None* means that nothing was lost: the file itself holds the layers in Q4_1 and the embedding in "
-                "Q8_0, blocks of 32, and a format finds its own grid again. So these weights have been rounded "
-                "once before. A second grid falls anywhere between the points of the first, which is why the other "
-                "formats still meet their prediction.",
-            ]
-        )
+            table.append([name, f"{format.bits_per_weight(self.blocks[0]):.2f}", *cells[name]])
+        embedding = found[EMBEDDING]["INT4"][0].value / expected["INT4"][0]
+        tails = {place: f"{q.value:.1f}" for place, q in result.data["kurtosis"].items()}
+        return {
+            "table": rows(table),
+            "block": self.blocks[0],
+            "blocks": _listed(self.blocks),
+            "won": _listed(won),
+            "lost": _listed(lost),
+            "times": f"{embedding:.2f}",
+            "gap": f"{-decibel(embedding):.1f} dB",
+            "tails_embedding": tails[EMBEDDING],
+            "tails_layers": tails[LAYERS],
+            "tails_normal": f"{3 * (self.blocks[0] - 1) / (self.blocks[0] + 1):.1f}",
+            "by_format": "; ".join(f"{name} {', '.join(cells[name])}" for name in DRAWN),
+        }
 
-    def _winner(self, found: dict[str, Any]) -> str:
-        layers, embedding = found[LAYERS], found[EMBEDDING]
-        better = [b for b, ours, book in zip(self.blocks, layers["Q4_0"], layers["NF4"]) if ours < book]
-        if better and len(better) < len(self.blocks):
-            text = (
-                f"On the layers **Q4_0 beats NF4 in blocks of {' and '.join(map(str, better))}, and loses in larger "
-                "ones**: among few weights the largest is not far out, and a format that spends a level on exactly "
-                "that weight is served well."
-            )
-        elif better:
-            text = "On the layers Q4_0 beats NF4 at every block size here."
-        else:
-            text = "On the layers NF4 beats Q4_0 at every block size here."
-        if embedding["NF4"][0] < embedding["Q4_0"][0]:
-            text += " On the embedding NF4 is ahead already at 32."
-        return text + (
-            " Both are ahead of the symmetric INT4 that textbooks compare NF4 with. Q4_1 makes the least noise in "
-            "blocks of 32, for half a bit more."
-        )
+    def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
+        layers, embedding = result.data["noise"][LAYERS], result.data["noise"][EMBEDDING]
+        found = [foreseen(result.quantity.ratio(prediction.quantity)), self._winner(result)]
+        if differs(embedding["NF4"][0].ratio(embedding["Q4_0"][0])) < 0:
+            found.append("embedding-nf4")
+        others = [layers[name][i].ratio(q) for name in ("Q4_0", "NF4") for i, q in enumerate(layers["INT4"])]
+        if all(differs(share) < 0 for share in others):
+            found.append("int4-behind")
+        rivals = [name for name in DRAWN if name != "Q4_1"]
+        if all(
+            differs(at["Q4_1"][0].ratio(at[name][0])) < 0 for name in rivals for at in (layers, embedding)
+        ):
+            found.append("q4_1-least")
+        of_normal = embedding["INT4"][0].scaled(1 / prediction.data["noise"]["INT4"][0], "1")
+        found.append(EMBEDDING_FOUND[foreseen(of_normal)])
+        tails = result.data["kurtosis"]
+        if differs(tails[EMBEDDING].ratio(tails[LAYERS])) > 0:
+            found.append("heavy-tails")
+        if not all(visible(by_block[0].value) for at in (layers, embedding) for by_block in at.values()):
+            found.append("own-grid")
+        return found
 
-    def _tails(self, prediction: Outcome, result: Outcome) -> str:
-        kurtosis = result.data["kurtosis"]
-        lost = decibel(prediction.data["noise"]["INT4"][0]) - decibel(
-            result.data["noise"][EMBEDDING]["INT4"][0]
-        )
-        if lost < 0.5:
-            return "Embedding and layers both lie near the lines: inside a block these weights are as good as normal."
-        return (
-            f"The embedding lies {lost:.1f} dB below the line of INT4. Its blocks have heavier tails: the mean fourth "
-            f"power inside a block of 32 is {kurtosis[EMBEDDING]:.1f} there, {kurtosis[LAYERS]:.1f} in the layers, and "
-            "2.8 for normal numbers. One large weight sets the scale, and the others get what is left of the levels. "
-            "NF4 keeps most of its levels near zero, and loses least."
-        )
+    def _winner(self, result: Outcome) -> str:
+        won, lost = self._q4_0_against_nf4(result)
+        if won and lost and max(won) < min(lost):
+            return "depends-on-block"
+        if bool(won) == bool(lost):
+            return "no-winner"
+        return "q4_0-ahead" if won else "nf4-ahead"
+
+    def _q4_0_against_nf4(self, result: Outcome) -> tuple[list[int], list[int]]:
+        """Return the blocks at which Q4_0 makes less noise on the layers than NF4, and those at which it makes more."""
+        layers = result.data["noise"][LAYERS]
+        signs = [differs(ours.ratio(book)) for ours, book in zip(layers["Q4_0"], layers["NF4"])]
+        won, lost = ([b for b, sign in zip(self.blocks, signs) if sign == wanted] for wanted in (-1, 1))
+        return won, lost
 
 
-def visible(noise: float) -> bool:
-    """Tell real noise from that of float32 arithmetic, where a format meets its own grid."""
-    return noise > 1e-9
+def _decibels(noise: float) -> str:
+    return f"{decibel(noise):.1f}" if visible(noise) else "none"
+
+
+def _listed(blocks: Sequence[int]) -> str:
+    *first, last = [str(block) for block in blocks] or ["none"]
+    return f"{', '.join(first)} and {last}" if first else last

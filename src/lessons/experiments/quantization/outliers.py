@@ -9,12 +9,17 @@ from typing import Any
 import numpy as np
 
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
+from lessons.experiments.text import rows
 from lessons.formulas.quantization import absmax_noise, crest_noise, normal_crest
+from lessons.measure import median_interval, median_ratio
 from lessons.measure.conditions import one_thread
-from lessons.passport import Passport
-from lessons.units import Quantity
+from lessons.measure.verdict import FORESEEN, differs, foreseen
+from lessons.passport import Passport, needs
+from lessons.units import Quantity, percent
 
 LARGEST = 127
+ABSMAX, CLIPPED, SMOOTH = "one scale, absmax", "one scale, 99.9 %", "one scale, SmoothQuant"
+EACH_TOKEN = "a scale for each token"
 APART = 0.01  # share of the channels that are kept in floating point by the split
 
 
@@ -73,16 +78,16 @@ class Product:
         """The largest activation of the calibration over their root mean square."""
         return float(np.abs(self.calibration).max() / np.sqrt(np.mean(np.square(self.calibration))))
 
-    def error(self, product: np.ndarray, every: int = 1) -> float:
+    def error(self, product: np.ndarray, every: int = 1) -> Quantity:
         """Return the relative error of the outputs of the median token, or of that among every so manieth."""
         wrong = np.linalg.norm(product - self.exact, axis=1) / np.linalg.norm(self.exact, axis=1)
-        return float(np.median(wrong[::every]))
+        return median_interval(wrong[::every].tolist(), "%")
 
     def largest_comes_first(self, length: int) -> bool:
         """Tell whether the largest activation is at the first token of a text; texts have ``length`` tokens."""
         return int(np.abs(self.calibration).max(axis=1).argmax()) % length == 0
 
-    def first_token_clipped(self, length: int) -> float:
+    def first_token_clipped(self, length: int) -> Quantity:
         """Return the error of the texts' first tokens when one scale is set by the 99.9th percentile."""
         return self.error(times(self.clipped(), to_int8(self.w, absmax_scale(self.w, 1)).T), every=length)
 
@@ -90,7 +95,7 @@ class Product:
         """Return the activations in 8 bits, one scale, with what lies beyond the 99.9th percentile cut off."""
         return to_int8(self.x, float(np.quantile(np.abs(self.calibration), 0.999)) / LARGEST)
 
-    def errors(self) -> dict[str, float]:
+    def errors(self) -> dict[str, Quantity]:
         """Return the error by method. Weights are int8 with a scale for each output everywhere."""
         x, w, seen = self.x, self.w, self.calibration
         w8 = to_int8(w, absmax_scale(w, 1)).T
@@ -100,10 +105,10 @@ class Product:
         rest = np.setdiff1d(np.arange(w.shape[1]), apart)
         products = {
             "weights only": times(x, w8),
-            "one scale, absmax": times(to_int8(x, absmax_scale(seen)), w8),
-            "one scale, 99.9 %": times(self.clipped(), w8),
-            "one scale, SmoothQuant": times(to_int8(x / s, absmax_scale(seen / s)), smooth_w8),
-            "a scale for each token": times(to_int8(x, absmax_scale(x, 1)), w8),
+            ABSMAX: times(to_int8(x, absmax_scale(seen)), w8),
+            CLIPPED: times(self.clipped(), w8),
+            SMOOTH: times(to_int8(x / s, absmax_scale(seen / s)), smooth_w8),
+            EACH_TOKEN: times(to_int8(x, absmax_scale(x, 1)), w8),
             "each token, SmoothQuant": times(to_int8(x / s, absmax_scale(x / s, 1)), smooth_w8),
             "each token, 1 % of channels apart": (
                 times(to_int8(x[:, rest], absmax_scale(x[:, rest], 1)), w8[rest])
@@ -153,18 +158,28 @@ class Outliers(Experiment):
     """Multiply real activations in 8 bits, layer by layer, with scales chosen in seven ways."""
 
     id = "quantization.outliers"
-    title = "error of an 8-bit product, one scale for all activations, median layer"
     unit = "%"
-    question = (
-        "Weights and activations both get 8 bits, and one scale serves all activations of a layer. By what "
-        "share is a product wrong?"
+    needs = (needs.MODEL,)
+    FINDINGS = (
+        *FORESEEN,
+        "first-token",
+        "other-token",
+        "token-scale-helps",
+        "token-scale-no-help",
+        "clipping-helps",
+        "clipping-hurts",
+        "clipping-unsure",
+        "first-pays",
+        "smoothing-helps",
+        "smoothing-no-help",
+        "smoothing-leaves-tokens",
     )
     SMALL = {"texts": 1, "length": 16}
     shown = (
-        "one scale, absmax",
-        "one scale, 99.9 %",
-        "one scale, SmoothQuant",
-        "a scale for each token",
+        ABSMAX,
+        CLIPPED,
+        SMOOTH,
+        EACH_TOKEN,
         "each token, 1 % of channels apart",
         "weights only",
     )
@@ -183,13 +198,13 @@ class Outliers(Experiment):
     def run(self, progress: Progress = SILENT) -> Outcome:
         progress("running the model")
         found = products(self.texts, self.length)
-        errors: dict[str, list[float]] = {}
+        errors: dict[str, list[Quantity]] = {}
         for number, product in enumerate(found):
             progress(f"layer {number + 1} of {len(found)}")
             for name, error in product.errors().items():
                 errors.setdefault(name, []).append(error)
         return Outcome(
-            Quantity(float(np.median(errors["one scale, absmax"])), "%"),
+            _median_layer(errors[ABSMAX]),
             {
                 "errors": errors,
                 "crest": [p.crest for p in found],
@@ -205,7 +220,7 @@ class Outliers(Experiment):
         (ax,) = figure.axes
         looks = zip(self.shown, figures.COLOURS.values(), "osD^vP")
         for name, colour, marker in looks:
-            values = result.data["errors"][name]
+            values = [q.value for q in result.data["errors"][name]]
             ax.plot(range(len(values)), values, color=colour, marker=marker, markersize=4, label=name)
         ax.axhline(
             prediction.quantity.value,
@@ -218,81 +233,59 @@ class Outliers(Experiment):
         ax.set_ylabel("error of a product")
         figure.legend(loc="outside lower center", ncols=2)
 
-    def alt(self, prediction: Outcome, result: Outcome) -> str:
-        worst = max(result.data["errors"]["one scale, absmax"])
-        return (
-            "Relative error of the down projection by layer, logarithmic. With one scale for all activations it "
-            f"jumps up to {100 * worst:.0f} % in some layers, far above the dashed line for normal activations; with a "
-            "scale for each token it stays low, and lowest when the weights alone are rounded."
-        )
+    def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
+        errors, crest, worst = result.data["errors"], result.data["crest"], _worst(result)
+        median = {name: percent(_median_layer(found).value) for name, found in errors.items()}
+        there = {name: percent(found[worst].value) for name, found in errors.items()}
+        table: list[list[object]] = [["activations", "median layer", f"layer {worst}"]]
+        typical = float(np.median(crest))
+        return {
+            "table": rows([*table, *([name, median[name], there[name]] for name in errors)]),
+            "layer": worst,
+            "layers": len(crest),
+            "firsts": sum(result.data["first"]),
+            "crest": f"{typical:.0f}",
+            "crest_worst": f"{crest[worst]:.0f}",
+            "crest_normal": f"{prediction.data['crest']:.1f}",
+            "closed": percent(crest_noise(typical) ** 0.5),
+            "absmax": median[ABSMAX],
+            "clipped": median[CLIPPED],
+            "absmax_worst": there[ABSMAX],
+            "clipped_worst": there[CLIPPED],
+            "smooth_worst": there[SMOOTH],
+            "token_worst": there[EACH_TOKEN],
+            "cut_worst": percent(result.data["cut"][worst].value),
+            "by_way": "; ".join(f"{name} {there[name]} and {median[name]}" for name in self.shown),
+        }
 
-    def explain(self, prediction: Outcome, result: Outcome) -> str:
-        errors, crest = result.data["errors"], result.data["crest"]
-        worst = int(np.argmax(errors["one scale, absmax"]))
-        rows = [
-            f"| {name} | {100 * float(np.median(found)):.1f} % | {100 * found[worst]:.1f} % |"
-            for name, found in errors.items()
+    def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
+        worst = _worst(result)
+        first = result.data["first"][worst]
+        there = {name: found[worst] for name, found in result.data["errors"].items()}
+        by_layer = {name: [q.value for q in found] for name, found in result.data["errors"].items()}
+        clipping = differs(median_ratio(by_layer[CLIPPED], by_layer[ABSMAX]))
+        found = [
+            foreseen(result.quantity.ratio(prediction.quantity)),
+            "first-token" if first else "other-token",
+            "token-scale-helps" if _helps(there[EACH_TOKEN], there[ABSMAX]) else "token-scale-no-help",
+            {1: "clipping-hurts", 0: "clipping-unsure", -1: "clipping-helps"}[clipping],
         ]
-        return "\n".join(
-            [
-                f"| activations | median layer | layer {worst} |",
-                "|---|---:|---:|",
-                *rows,
-                "",
-                f"The largest activation of the median layer is {float(np.median(crest)):.0f} times their root mean "
-                f"square, and in layer {worst} {crest[worst]:.0f} times. Normal numbers would reach "
-                f"{prediction.data['crest']:.1f}. The closed form with the measured crest foretells "
-                f"{100 * crest_noise(float(np.median(crest))) ** 0.5:.0f} % for the median layer.",
-                "",
-                self._place(result, worst),
-                "",
-                self._methods(result, worst),
-            ]
-        )
+        if first and differs(result.data["cut"][worst].ratio(there[CLIPPED])) > 0:
+            found.append("first-pays")
+        found.append("smoothing-helps" if _helps(there[SMOOTH], there[ABSMAX]) else "smoothing-no-help")
+        if _helps(there[EACH_TOKEN], there[SMOOTH]):
+            found.append("smoothing-leaves-tokens")
+        return found
 
-    def _place(self, result: Outcome, worst: int) -> str:
-        first, crest = result.data["first"], result.data["crest"]
-        if first[worst]:
-            others = sum(first)
-            return (
-                f"In layer {worst} the largest activation sits on the *first token* of a text, whatever that token "
-                f"is ({others} of {len(crest)} layers have theirs there). Attention parks on it what it has no other "
-                "place for. One token sets the scale, and all others round to a few steps. So a scale for each "
-                "token cures this layer."
-            )
-        return (
-            f"In layer {worst} the largest activation does not sit on a text's first token: it belongs to a channel. "
-            "A scale for each token helps the other tokens and not its own."
-        )
 
-    def _methods(self, result: Outcome, worst: int) -> str:
-        errors = result.data["errors"]
-        absmax, clipped = (float(np.median(errors[f"one scale, {name}"])) for name in ("absmax", "99.9 %"))
-        if clipped < absmax:
-            text = (
-                f"Clipping at a percentile takes the median layer from {100 * absmax:.1f} to {100 * clipped:.1f} %: "
-                "everybody gets finer steps, and a few values are cut."
-            )
-        else:
-            text = (
-                f"Clipping at a percentile makes the median layer worse, {100 * clipped:.1f} % after "
-                f"{100 * absmax:.1f} %: the few values that are cut carry much of the product."
-            )
-        cut, ordinary = result.data["cut"][worst], errors["one scale, 99.9 %"][worst]
-        if cut > 2 * ordinary:
-            text += (
-                f" The median token does not see who pays: in layer {worst} it is wrong by {100 * ordinary:.0f} %, and "
-                f"the first token of a text, which was cut, by {100 * cut:.0f} %."
-            )
-        before, after = (errors[f"one scale, {name}"][worst] for name in ("absmax", "SmoothQuant"))
-        if after < 0.8 * before:
-            text += (
-                f" Moving difficulty into the weights takes layer {worst} from {100 * before:.0f} to "
-                f"{100 * after:.0f} %, at no cost when it runs."
-            )
-        else:
-            text += (
-                f" Moving difficulty into the weights does not save layer {worst}: it evens out channels, and cannot "
-                "even out tokens."
-            )
-        return text
+def _worst(result: Outcome) -> int:
+    """Return the layer whose product is most wrong with one scale for all activations."""
+    return int(np.argmax([q.value for q in result.data["errors"][ABSMAX]]))
+
+
+def _median_layer(errors: list[Quantity]) -> Quantity:
+    return median_interval([q.value for q in errors], "%")
+
+
+def _helps(after: Quantity, before: Quantity) -> bool:
+    return differs(after.ratio(before)) < 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import Any
 
@@ -9,8 +10,10 @@ import numpy as np
 
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
 from lessons.experiments.quantization.formats import FORMATS, Format
+from lessons.experiments.text import rows
 from lessons.measure.conditions import one_thread, set_one_thread
-from lessons.passport import Passport
+from lessons.measure.verdict import FORESEEN, differs, foreseen
+from lessons.passport import Passport, needs
 from lessons.units import Quantity
 
 PACKED = "packed, int8 activations"
@@ -21,11 +24,9 @@ class Perplexity(Experiment):
     """Round every matrix of the model through a format, and let it foresee the same pages."""
 
     id = "quantization.perplexity"
-    title = "nats that 3 bits add, over those that Q4_0 adds"
     unit = "1"
-    question = (
-        "How many times as much surprise a token do symmetric 3-bit weights add to the model as Q4_0 weights?"
-    )
+    needs = (needs.MODEL,)
+    FINDINGS = (*FORESEEN, "q8_0-differs", "q8_0-the-same", "activations-cost", "activations-free")
     SMALL = {"formats": ("Q8_0", "Q4_0", "INT3"), "texts": 1, "length": 33}
     formats = ("Q8_0", "E4M3", "NF4", "Q4_0", "INT3")
     block = 32
@@ -54,38 +55,30 @@ class Perplexity(Experiment):
         data: dict[str, Any] = {"base": base.perplexity, "tokens": len(base.nats), "added": {}}
         file = GGUF.open(find_model())
 
-        def added(name: str) -> Any:
+        def added(name: str) -> Quantity:
             progress(name)
             if name == PACKED:
-                return score(load("packed", activations="int8"), texts, chunk=16).added(base).to_json()
+                return score(load("packed", activations="int8"), texts, chunk=16).added(base)
             weights = read_weights(file, through=partial(_rounded, FORMATS[name], block=self.block))
-            return score(LLM(config, tokenizer, Llama(weights)), texts).added(base).to_json()
+            return score(LLM(config, tokenizer, Llama(weights)), texts).added(base)
 
         # Two at a time, each on a core of its own: they wait for nothing, and a model takes half a gigabyte.
         names = (*self.formats, PACKED)
         with ThreadPoolExecutor(2, initializer=set_one_thread) as pool:
             data["added"] = dict(zip(names, pool.map(added, names)))
-        three, four = (Quantity.from_json(data["added"][name]) for name in ("INT3", "Q4_0"))
-        return Outcome(three.ratio(four), data)
+        return Outcome(data["added"]["INT3"].ratio(data["added"]["Q4_0"]), data)
 
     def draw(self, prediction: Outcome, result: Outcome, figure) -> None:
         from lessons import figures
+        from lessons.experiments import looks
 
         (ax,) = figure.axes
-        noise = prediction.data["noise"]
-        added = {name: Quantity.from_json(q) for name, q in result.data["added"].items() if name != PACKED}
+        noise, added = prediction.data["noise"], result.data["added"]
         anchor = added["Q4_0"].value / noise["Q4_0"]
         line = sorted(noise.values())
         figures.predicted(ax, line, [anchor * x for x in line], "in proportion to noise, through Q4_0")
         seen = [name for name in self.formats if added[name].low > 0]
-        figures.measured(
-            ax,
-            [noise[name] for name in seen],
-            [added[name].value for name in seen],
-            [added[name].low for name in seen],
-            [added[name].high for name in seen],
-            linestyle="none",
-        )
+        looks.measured(ax, [noise[name] for name in seen], [added[name] for name in seen], linestyle="none")
         for name in seen:
             ax.annotate(
                 name,
@@ -97,72 +90,36 @@ class Perplexity(Experiment):
             )
         ax.set_xscale("log")
         ax.set_yscale("log")
-        ax.set_xlabel("noise of normal weights, share of their power")
+        ax.set_xlabel("noise over signal, normal weights")
         ax.set_ylabel("nats added to each token")
         ax.legend(loc="lower right")
 
-    def alt(self, prediction: Outcome, result: Outcome) -> str:
-        return (
-            "Nats added to a token against the noise of the format, both logarithmic. E4M3, Q4_0, NF4 and INT3 lie "
-            "along one rising dashed line of slope one."
-        )
-
-    def explain(self, prediction: Outcome, result: Outcome) -> str:
-        import math
-
-        base, noise = result.data["base"], prediction.data["noise"]
-        rows = []
-        for name, record in result.data["added"].items():
-            q = Quantity.from_json(record)
+    def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
+        base, noise, added = result.data["base"], prediction.data["noise"], result.data["added"]
+        table: list[list[object]] = [["weights", "perplexity", "nats added to a token", "nats over noise"]]
+        for name, q in added.items():
             share = f"{q.value / noise[name]:.0f}" if name in noise and q.low > 0 else ""
-            shown = f"{q.value:+.3f} ({q.low:+.3f} to {q.high:+.3f})"
-            rows.append(f"| {name} | {base * math.exp(q.value):.1f} | {shown} | {share} |")
-        return "\n".join(
-            [
-                f"The file's own weights have a perplexity of {base:.1f} over {result.data['tokens']} tokens.",
-                "",
-                "| weights | perplexity | nats added to a token | nats over noise |",
-                "|---|---:|---:|---:|",
-                *rows,
-                "",
-                self._proportion(prediction, result),
-                "",
-                self._small(result),
-            ]
-        )
+            table.append([name, f"{base * math.exp(q.value):.1f}", _nats(q), share])
+        return {
+            "base": f"{base:.1f}",
+            "tokens": result.data["tokens"],
+            "table": rows(table),
+            "q8_0": f"{added['Q8_0'].value:+.3f}",
+            "activations": f"{added[PACKED].value:.3f}",
+            "by_format": "; ".join(f"{name} {_nats(q)}" for name, q in added.items() if name != PACKED),
+        }
 
-    def _proportion(self, prediction: Outcome, result: Outcome) -> str:
-        q, expected = result.quantity, prediction.quantity.value
-        if q.low <= expected <= q.high:
-            return (
-                "The added surprise is **in proportion to the noise**, as the second-order argument says, within "
-                "what so few tokens can tell. Even three bits, which ruin the model, are not beyond it."
-            )
-        if q.value > expected:
-            return (
-                "Three bits cost more than in proportion: so much noise is no small step away from the trained "
-                "weights, and the terms beyond the second order add to it."
-            )
-        return (
-            "Three bits cost less than in proportion: surprise cannot grow for ever, as a model that knows nothing "
-            "is still no worse than a uniform guess."
-        )
+    def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
+        added = result.data["added"]
+        return [
+            foreseen(result.quantity.ratio(prediction.quantity)),
+            "q8_0-differs" if differs(added["Q8_0"], 0) else "q8_0-the-same",
+            "activations-cost" if differs(added[PACKED], 0) > 0 else "activations-free",
+        ]
 
-    def _small(self, result: Outcome) -> str:
-        eight, whole = (Quantity.from_json(result.data["added"][name]) for name in ("Q8_0", PACKED))
-        text = (
-            "Q8_0 cannot be told from the file's own weights."
-            if eight.low <= 0 <= eight.high
-            else f"Q8_0 differs from the file's own weights by {eight.value:+.3f} nats, more than chance."
-        )
-        if whole.low > 0:
-            text += (
-                f" Rounding the *activations* to 8 bits adds {whole.value:.3f} nats to the packed file, which is "
-                "seen only because both runs met the same tokens."
-            )
-        else:
-            text += " Rounding the *activations* to 8 bits adds nothing that these tokens could show."
-        return text
+
+def _nats(added: Quantity) -> str:
+    return f"{added.value:+.3f} ({added.low:+.3f} to {added.high:+.3f})"
 
 
 def _rounded(format: Format, weights: np.ndarray, block: int) -> np.ndarray:

@@ -8,9 +8,10 @@ from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
 from lessons.experiments.quantization.steps import SETTLE, VARIANTS, arithmetic, step
 from lessons.formulas.roofline import time_bound
 from lessons.llm.footprint import step_work
-from lessons.measure import in_turns, median_interval, median_ratio
+from lessons.measure import in_turns, median_ratio
 from lessons.measure.conditions import one_thread
-from lessons.passport import Passport
+from lessons.measure.verdict import FORESEEN, differs, foreseen
+from lessons.passport import Passport, needs
 from lessons.units import Quantity
 
 
@@ -18,11 +19,15 @@ class Rows(Experiment):
     """Time passes of several tokens over packed weights, in both arithmetics."""
 
     id = "quantization.rows"
-    title = "five tokens at once over one, packed, float32 arithmetic"
     unit = "1"
-    question = (
-        "Five tokens share one reading of the packed weights. How many times as long as one token do they "
-        "take in float32 arithmetic?"
+    needs = (needs.MODEL,)
+    FINDINGS = (
+        *FORESEEN,
+        "rows-cost",
+        "rows-free",
+        "arithmetic-decides",
+        "lead-unsure",
+        "lead-shrinks",
     )
     SMALL = {"rounds": 2}
     rows = (1, 5, 16)
@@ -51,57 +56,48 @@ class Rows(Experiment):
             steps |= {(name, n): step(llm, n) for n in self.rows}
         progress("measuring")
         found = in_turns(steps, self.rounds, settle=SETTLE, least_of=3)
-        seconds = {
-            name: [median_interval(found[name, n], "s").value for n in self.rows] for name in self.variants
+        plain, whole = self.variants
+        times = {
+            name: [median_ratio(found[name, n], found[name, 1]) for n in self.rows] for name in self.variants
         }
-        plain = self.variants[0]
-        return Outcome(median_ratio(found[plain, 5], found[plain, 1]), {"seconds": seconds})
+        gains = [median_ratio(found[plain, n], found[whole, n]) for n in self.rows]
+        return Outcome(times[plain][self.rows.index(5)], {"times": times, "gains": gains})
 
     def draw(self, prediction: Outcome, result: Outcome, figure) -> None:
         from lessons import figures
+        from lessons.experiments import looks
 
         (ax,) = figure.axes
         for name, colour, marker in zip(self.variants, ("blue", "green"), "os"):
-            found, look = result.data["seconds"][name], figures.COLOURS[colour]
+            look = figures.COLOURS[colour]
             expected = prediction.data["ratios"][name]
             figures.predicted(ax, prediction.data["rows"], expected, f"{name}, roofline", color=look)
-            figures.measured(
-                ax, self.rows, [s / found[0] for s in found], marker=marker, label=name, color=look
-            )
+            looks.measured(ax, self.rows, result.data["times"][name], name, marker=marker, color=look)
         ax.set_xscale("log", base=2)
         ax.set_xticks(self.rows, [str(n) for n in self.rows])
         ax.set_ylim(bottom=0)
-        ax.set_xlabel("tokens that share one reading of the weights")
+        ax.set_xlabel("tokens that share one reading")
         ax.set_ylabel("time over that of one token")
         ax.legend(loc="upper left")
 
-    def alt(self, prediction: Outcome, result: Outcome) -> str:
-        plain, whole = (result.data["seconds"][name] for name in self.variants)
-        return (
-            "Time of a pass over that of one token, against the tokens in it. In float32 arithmetic it climbs to "
-            f"{plain[-1] / plain[0]:.1f} at {self.rows[-1]} tokens, in int8 arithmetic to {whole[-1] / whole[0]:.1f}."
-        )
-
-    def explain(self, prediction: Outcome, result: Outcome) -> str:
-        plain, whole = (result.data["seconds"][name] for name in self.variants)
+    def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
+        plain, whole = (result.data["times"][name] for name in self.variants)
         five = self.rows.index(5)
-        ratios = [found[five] / found[0] for found in (plain, whole)]
-        gains = [plain[i] / whole[i] for i in (0, five, -1)]
-        text = (
-            f"Five tokens take {ratios[0]:.2f} times as long as one in float32 arithmetic, and {ratios[1]:.2f} times "
-            f"in int8. int8 is {gains[0]:.2f} times as fast as float32 for one token, {gains[1]:.2f} times for five "
-            f"and {gains[2]:.2f} times for {self.rows[-1]}. "
-        )
-        if gains[1] > 1.2 * gains[0]:
-            text += (
-                "**The same format is bound by memory at one row and by arithmetic at five.** This is why a service "
-                "that serves one person wants small weights, and one that serves many wants fast arithmetic too. "
-            )
-        else:
-            text += "On this core the arithmetic does not yet decide at five rows. "
-        if ratios[0] > 1.25 * prediction.quantity.value:
-            text += (
-                "The roofline foresaw a later rise: its peak counts nothing but multiply-adds, and here each weight "
-                "must also be unpacked and each row's activations loaded."
-            )
-        return text
+        gains = result.data["gains"]
+        numbers = {
+            "plain_five": plain[five],
+            "whole_five": whole[five],
+            "plain_last": plain[-1],
+            "whole_last": whole[-1],
+            "gain_one": gains[0],
+            "gain_five": gains[five],
+            "gain_last": gains[-1],
+        }
+        return {"last": self.rows[-1], **{name: f"{q.value:.2f}" for name, q in numbers.items()}}
+
+    def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
+        plain, whole = (result.data["times"][name][self.rows.index(5)] for name in self.variants)
+        cost = "rows-cost" if differs(plain) > 0 else "rows-free"
+        # How the lead of int8 grows from one row to five is how much longer five take in float32.
+        lead = {1: "arithmetic-decides", 0: "lead-unsure", -1: "lead-shrinks"}[differs(plain.ratio(whole))]
+        return [foreseen(result.quantity.ratio(prediction.quantity)), cost, lead]

@@ -6,23 +6,34 @@ from collections.abc import Callable, Hashable
 
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
 from lessons.experiments.quantization.steps import SETTLE, VARIANTS, arithmetic, step
+from lessons.experiments.text import rows
 from lessons.formulas.roofline import time_bound
 from lessons.llm.footprint import step_bytes, step_work
 from lessons.measure import in_turns, median_interval, median_ratio
 from lessons.measure.conditions import one_thread
-from lessons.passport import Passport
-from lessons.units import Quantity, format_bytes, format_value
+from lessons.measure.verdict import FORESEEN, MORE, differs, foreseen
+from lessons.passport import Passport, needs
+from lessons.units import Quantity, format_bytes, format_value, percent
 
 
 class Speed(Experiment):
     """Time one token with the weights in four representations."""
 
     id = "quantization.speed"
-    title = "tokens a second, packed with int8 arithmetic over float32"
-    rounds = 7
     unit = "1"
-    question = "How many times as many tokens a second does one core write with packed 4-bit weights as with float32?"
+    needs = (needs.MODEL,)
+    FINDINGS = (
+        *FORESEEN,
+        "float32-slow",
+        "helps-twice",
+        "unpacking-hides",
+        "unpacking-shows",
+        "int8-gains",
+        "int8-no-gain",
+        "int8-slower",
+    )
     SMALL = {"rounds": 2}
+    rounds = 7
 
     def predict(self, passport: Passport) -> Outcome:
         rate = passport.bandwidth("read", "dram").value
@@ -47,7 +58,17 @@ class Speed(Experiment):
         found = in_turns(steps, self.rounds, settle=SETTLE, least_of=3)
         return Outcome(
             median_ratio(found["float32"], found["packed, int8"]),
-            {"seconds": {name: median_interval(s, "s").to_json() for name, s in found.items()}},
+            {
+                "seconds": {name: median_interval(s, "s") for name, s in found.items()},
+                # Round by round, since a busy machine slows both: bytes a second of packed over float32 weights ...
+                "reached": median_ratio(
+                    found["float32"],
+                    found["packed, float32"],
+                    step_bytes("packed, float32") / step_bytes("float32"),
+                ),
+                # ... and what the whole-number arithmetic brings.
+                "gain": median_ratio(found["packed, float32"], found["packed, int8"]),
+            },
         )
 
     def draw(self, prediction: Outcome, result: Outcome, figure) -> None:
@@ -55,7 +76,7 @@ class Speed(Experiment):
 
         (ax,) = figure.axes
         names = list(VARIANTS)
-        rates = [_seconds(result, name).inverse(1, "tokens/s") for name in names]
+        rates = [result.data["seconds"][name].inverse(1, "tokens/s") for name in names]
         places = range(len(names))
         ax.bar(places, [q.value for q in rates], 0.6, color=figures.COLOURS["sky"], label="measured")
         spread = [[q.value - q.low for q in rates], [q.high - q.value for q in rates]]
@@ -76,72 +97,28 @@ class Speed(Experiment):
         figures.rate_axis(ax.yaxis, "tokens/s")
         figure.legend(loc="outside lower center", ncols=2)
 
-    def alt(self, prediction: Outcome, result: Outcome) -> str:
-        rates = ", ".join(f"{name}: {1 / _seconds(result, name).value:.0f}" for name in VARIANTS)
-        return (
-            f"Bars of tokens a second on one core, with the prediction from bytes as a dashed line: {rates}."
-        )
+    def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
+        expected, found = prediction.data["seconds"], result.data["seconds"]
+        read = {name: step_bytes(name) / found[name].value for name in VARIANTS}
+        table: list[list[object]] = [["weights", "bytes a token", "predicted", "measured", "weights read"]]
+        for name, q in found.items():
+            size, rate = format_bytes(step_bytes(name)), format_value(read[name], "B/s")
+            table.append([name, size, format_value(expected[name], "s"), q, rate])
+        return {
+            "table": rows(table),
+            "stream": percent(read["float32"] / prediction.data["bandwidth"]),
+            "reached": format_value(result.data["reached"].value, "1"),
+            "gain": format_value(result.data["gain"].value, "1"),
+            "by_form": "; ".join(
+                f"{name} {1 / q.value:.0f}, predicted {1 / expected[name]:.0f}" for name, q in found.items()
+            ),
+        }
 
-    def explain(self, prediction: Outcome, result: Outcome) -> str:
-        rows = []
-        for name in VARIANTS:
-            q, expected = _seconds(result, name), prediction.data["seconds"][name]
-            rows.append(
-                f"| {name} | {format_bytes(step_bytes(name))} | {format_value(expected, 's')} | {q} | "
-                f"{format_value(step_bytes(name) / q.value, 'B/s')} |"
-            )
-        bandwidth = prediction.data["bandwidth"]
-        plain, whole = (_seconds(result, name).value for name in ("packed, float32", "packed, int8"))
-        # Against the float32 model's own rate: a busy machine slows both.
-        stream = step_bytes("float32") / _seconds(result, "float32").value
-        reached = step_bytes("packed, float32") / plain / stream
-        gain = plain / whole
-        text = [
-            "| weights | bytes a token | predicted | measured | weights read |",
-            "|---|---:|---:|---:|---:|",
-            *rows,
-            "",
-        ]
-        if reached > 1.1:
-            text.append(
-                f"The packed weights are read at {reached:.1f} times the rate of the float32 weights. They are small "
-                "enough to stay in the last cache in part, where float32 weights are not: **fewer bytes help "
-                "twice**."
-            )
-        elif reached > 0.75:
-            text.append(
-                "Packed weights are read as fast as memory gives them, though each must be taken apart, scaled and "
-                "multiplied in registers. That arithmetic hides behind the reading."
-            )
-        else:
-            text.append(
-                f"Packed weights are read at {100 * reached:.0f} % of the float32 weights' rate: taking them apart "
-                "costs more here than reading them. The bytes fell, and the core became the limit."
-            )
-        if stream < 0.75 * bandwidth:
-            text.append(
-                f"(All were slower than predicted: the float32 model read its weights at "
-                f"{100 * stream / bandwidth:.0f} % of the passport's bandwidth, so this machine had other work. The "
-                "lines can still be compared.)"
-            )
-        text.append("")
-        if gain < 0.9:
-            text.append(
-                f"Whole-number arithmetic gives a factor of {gain:.2f}: it is slower here at one row. Rounding the "
-                "activations first costs time, and nothing waited for the multiplications that it saves."
-            )
-        elif gain < 1.25:
-            text.append(
-                f"And the whole-number arithmetic, which does four times as much in an instruction where the "
-                f"processor has it, gives a factor of {gain:.2f}: at one row there is nothing left for it to save."
-            )
-        else:
-            text.append(
-                f"Whole-number arithmetic gives a further factor of {gain:.2f}: even at one row this core was not "
-                "waiting for memory alone."
-            )
-        return "\n".join(text)
-
-
-def _seconds(result: Outcome, name: str) -> Quantity:
-    return Quantity.from_json(result.data["seconds"][name])
+    def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
+        found = [foreseen(result.quantity.ratio(prediction.quantity))]
+        expected = prediction.data["seconds"]["float32"]
+        if foreseen(result.data["seconds"]["float32"].scaled(1 / expected, "1")) == MORE:
+            found.append("float32-slow")
+        reached, gain = differs(result.data["reached"]), differs(result.data["gain"])
+        found.append({1: "helps-twice", 0: "unpacking-hides", -1: "unpacking-shows"}[reached])
+        return [*found, {1: "int8-gains", 0: "int8-no-gain", -1: "int8-slower"}[gain]]
