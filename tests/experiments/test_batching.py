@@ -18,7 +18,6 @@ from lessons.experiments.batching.disaggregation import (
     step_cost,
 )
 from lessons.experiments.batching.disaggregation import load as trace
-from lessons.experiments.batching.ends import judged
 from lessons.experiments.batching.service import SLOTS, Recorder, Served, cost, simulate
 from lessons.experiments.batching.slots import PROMPT, queue
 from lessons.experiments.batching.timeline import LONE, arrivals, policies
@@ -214,21 +213,6 @@ def test_a_lone_step_says_nothing_of_the_spread():
 def about(value, unit="1", sure=0.03):
     """A measured quantity with its interval."""
     return Quantity(value, unit, (1 - sure) * value, (1 + sure) * value, 9)
-
-
-@pytest.mark.parametrize(
-    ("ratio", "ends", "verdict"),
-    [
-        (about(1.0), (about(1.0), about(0.95)), "as-foreseen"),
-        (about(1.0), (about(0.5), about(0.5)), "errors-cancel"),
-        (about(1.0), (about(1.0), about(1.7)), "errors-cancel"),
-        (about(1.0), (about(0.8), about(0.8)), "as-foreseen"),  # no end is surely off
-        (about(2.0), (about(0.5), about(1.0)), "more-than-foreseen"),
-        (about(1.25), (about(0.5), about(0.6)), "cant-tell"),
-    ],
-)
-def test_a_ratio_that_agrees_is_not_enough(ratio, ends, verdict):
-    assert judged(ratio, *ends) == verdict
 
 
 def decoded(one, sixteen):

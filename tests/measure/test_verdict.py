@@ -1,9 +1,10 @@
 """Words for intervals: decided on both ends, never on the median alone."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lessons.measure.verdict import AS_FORESEEN, BAND, LESS, MORE, UNSURE, differs, foreseen
+from lessons.measure.verdict import AS_FORESEEN, BAND, LESS, MORE, UNSURE, differs, foreseen, judged
 from lessons.units import Quantity
 
 ends = st.tuples(st.floats(0.01, 100), st.floats(0.01, 100)).map(sorted)
@@ -11,6 +12,10 @@ ends = st.tuples(st.floats(0.01, 100), st.floats(0.01, 100)).map(sorted)
 
 def interval(low, high, value=None):
     return Quantity((low + high) / 2 if value is None else value, "1", low, high, 9)
+
+
+def about(value):
+    return interval(0.97 * value, 1.03 * value, value)
 
 
 @given(ends)
@@ -44,3 +49,18 @@ def test_an_unbounded_interval_shows_nothing():
 def test_two_things_differ_where_the_interval_leaves_out_one():
     assert differs(interval(1.01, 1.05)) == 1 and differs(interval(0.9, 0.99)) == -1
     assert differs(interval(0.99, 1.5)) == 0 and differs(interval(1.6, 1.8), 1.5) == 1
+
+
+@pytest.mark.parametrize(
+    ("ratio", "ends", "verdict"),
+    [
+        (about(1.0), (about(1.0), about(0.95)), "as-foreseen"),
+        (about(1.0), (about(0.5), about(0.5)), "errors-cancel"),
+        (about(1.0), (about(1.0), about(1.7)), "errors-cancel"),
+        (about(1.0), (about(0.8), about(0.8)), "as-foreseen"),  # no end is surely off
+        (about(2.0), (about(0.5), about(1.0)), "more-than-foreseen"),
+        (about(1.25), (about(0.5), about(0.6)), "cant-tell"),
+    ],
+)
+def test_a_ratio_that_agrees_is_not_enough(ratio, ends, verdict):
+    assert judged(ratio, *ends) == verdict

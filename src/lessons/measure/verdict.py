@@ -9,6 +9,8 @@ BAND = 1.25
 
 AS_FORESEEN, MORE, LESS, UNSURE = "as-foreseen", "more-than-foreseen", "less-than-foreseen", "cant-tell"
 FORESEEN = (AS_FORESEEN, MORE, LESS, UNSURE)
+CANCEL = "errors-cancel"
+JUDGED = (*FORESEEN, CANCEL)
 
 
 def within(value: float, band: float = BAND) -> bool:
@@ -33,6 +35,23 @@ def foreseen(ratio: Quantity) -> str:
     if ratio.high < 1 / BAND:
         return LESS
     return UNSURE
+
+
+def judged(ratio: Quantity, *ends: Quantity) -> str:
+    """Return the verdict on a ratio of two measured things, having looked at each of them.
+
+    A ratio may come out as foretold because both of its ends miss alike.
+
+    Args:
+        ratio: the measured ratio over the predicted one.
+        ends: each end of the ratio, measured over predicted.
+
+    Returns:
+        "errors-cancel" where the ratio is as foreseen and an end surely is not; else what ``foreseen`` says.
+    """
+    verdict = foreseen(ratio)
+    missed = any(foreseen(end) in (MORE, LESS) for end in ends)
+    return CANCEL if verdict == AS_FORESEEN and missed else verdict
 
 
 def differs(quantity: Quantity, other: float = 1.0) -> int:

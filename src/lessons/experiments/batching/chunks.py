@@ -7,11 +7,10 @@ from itertools import pairwise
 from typing import Any
 
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
-from lessons.experiments.batching.ends import VERDICTS, judged
 from lessons.experiments.batching.service import ROWS, SEED, SLOTS, VOCAB, Served, cost, measure, simulate
 from lessons.experiments.text import rows
 from lessons.measure.conditions import one_thread
-from lessons.measure.verdict import differs
+from lessons.measure.verdict import JUDGED, differs, judged
 from lessons.passport import Passport, needs
 from lessons.serving.policies import ChunkedPrefill, Continuous, Policy
 from lessons.serving.request import Request
@@ -44,7 +43,7 @@ class Chunks(Experiment):
     FINDINGS = (
         "worst-gap-bounded",
         "worst-gap-alike",
-        *VERDICTS,
+        *JUDGED,
         "newcomer-pays",
         "newcomer-gains",
         "newcomer-alike",

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from lessons.datasheets import model
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
-from lessons.experiments.batching.ends import VERDICTS, judged
 from lessons.experiments.batching.service import SEED, VOCAB, cost, engine, measure
 from lessons.formulas.llama import layer_matrices
 from lessons.formulas.roofline import gemm, time_bound
 from lessons.measure import median_interval, time
 from lessons.measure.conditions import one_thread
-from lessons.measure.verdict import FORESEEN, foreseen
+from lessons.measure.verdict import FORESEEN, JUDGED, foreseen, judged
 from lessons.passport import Passport, needs
 from lessons.serving.costs import Roofline, Work
 from lessons.serving.policies import Continuous
@@ -24,7 +23,7 @@ class Rate(Experiment):
     id = "batching.rate"
     unit = "1"
     needs = (needs.MODEL,)
-    FINDINGS = VERDICTS
+    FINDINGS = JUDGED
     SMALL = {"rounds": 1, "tokens": 3}
     batches = (1, 2, 4, 8, 16)
     tokens, rounds = 10, 2

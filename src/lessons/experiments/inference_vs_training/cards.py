@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from lessons import datasheets
+from lessons.experiments import text
 from lessons.units import format_value
 
 if TYPE_CHECKING:
@@ -100,10 +101,13 @@ def picture() -> Picture:
             ax.xaxis.set_major_locator(MaxNLocator(3))
         right.set_yticklabels([])
     best = max(found, key=lambda offer: offer.flop_per_dollar)
-    alt = (
-        f"Two bar charts of the same {len(found)} offers. For bytes the {names[0]} leads with "
-        f"{format_value(found[0].bytes_per_dollar, 'B')} for a dollar and the {names[-1]} comes last. For FLOP the "
-        f"first is the {best.card.name.removeprefix('NVIDIA ')} with {format_value(best.flop_per_dollar, 'FLOP')}, and "
-        "the bars below it stand in another order."
-    )
-    return figures.render(figure, alt)
+    facts = {
+        "count": len(found),
+        "first": names[0],
+        "bytes": format_value(found[0].bytes_per_dollar, "B"),
+        "last": names[-1],
+        "best": best.card.name.removeprefix("NVIDIA "),
+        "flop": format_value(best.flop_per_dollar, "FLOP"),
+    }
+    said = text.sections(text.FOLDER / "inference_vs_training" / "text.md")["cards"]
+    return figures.render(figure, text.fill(" ".join(said["alt"].split()), facts))

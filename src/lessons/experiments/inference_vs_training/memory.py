@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 PARTS = ("weights", "KV cache", "gradients", "moments", "activations")
 FLOAT = 4  # bytes
+EXACT = 1e-3  # bytes are counted and not timed: what is nearer than this is the same
 
 
 class Memory(Trained):
     """Weights, gradients, Adam's moments and kept activations of one step, against weights and KV cache."""
 
     id = "inference_vs_training.memory"
-    title = "memory of a training step"
     unit = "B"
-    question = "In float32, how many bytes does a training step keep: 28 million weights, 512 tokens?"
     SMALL = {"shape": TINY}
+    FINDINGS = ("agrees", "more-kept", "less-kept")
 
     def predict(self, passport: Passport) -> Outcome:
         s = self.shape
@@ -90,37 +90,37 @@ class Memory(Trained):
         figures.rate_axis(ax.xaxis, "B")
         figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=5)
 
-    def alt(self, prediction: Outcome, result: Outcome) -> str:
-        parts = result.data["parts"]
-        listed = ", ".join(f"{name} {format_bytes(parts[name])}" for name in PARTS if name in parts)
-        inference = sum(prediction.data["parts"][name] for name in PARTS[:2])
-        return (
-            f"Three stacked bars. Inference keeps weights and a thin slice of KV cache, {format_bytes(inference)}. "
-            f"The two bars of training, predicted and counted, are several times as long: {listed}."
-        )
-
-    def explain(self, prediction: Outcome, result: Outcome) -> str:
+    def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         expected, counted = prediction.data["parts"], result.data["parts"]
         inference = expected["weights"] + expected["KV cache"]
         tokens, parameters = prediction.data["tokens"], prediction.data["parameters"]
         states = sum(counted[name] for name in ("weights", "gradients", "moments"))
-        text = (
-            f"Weights, gradients and moments take **{states / parameters:.3g} bytes a parameter**, whatever the "
-            f"batch. The activations take {format_bytes(counted['activations'] / tokens)} a token, "
-            f"{counted['activations'] / expected['KV cache']:.0f} times what a KV cache keeps of the same token. "
-            f"From {states / counted['activations'] * tokens:,.0f} tokens in a step on they are the larger part. "
-            f"Serving the same tokens takes {format_bytes(inference)}: training keeps "
-            f"**{result.quantity.value / inference:.1f} times** as much. "
-        )
-        off = {name: counted[name] / expected[name] - 1 for name in counted}
+        off = _off(prediction, result)
         worst = max(off, key=lambda name: abs(off[name]))
-        if abs(off[worst]) < 0.001:
-            return text + "Each part agrees with its formula to a tenth of a per cent or better."
-        return text + (
-            f"The count of {worst} is {100 * abs(off[worst]):.3g} % {'above' if off[worst] > 0 else 'below'} its "
-            "formula. This version of PyTorch keeps other tensors for the backward pass than the ones that the "
-            "formula counts."
-        )
+        return {
+            "a_parameter": f"{states / parameters:.3g}",
+            "a_token": format_bytes(counted["activations"] / tokens),
+            "over_cache": f"{counted['activations'] / expected['KV cache']:.0f}",
+            "even_at": f"{states / counted['activations'] * tokens:,.0f}",
+            "inference": format_bytes(inference),
+            "times": f"{result.quantity.value / inference:.1f}",
+            "worst": worst,
+            "off": f"{100 * abs(off[worst]):.3g} %",
+            "parts": ", ".join(f"{name} {format_bytes(counted[name])}" for name in PARTS if name in counted),
+        }
+
+    def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
+        off = _off(prediction, result)
+        worst = max(off.values(), key=abs)
+        if abs(worst) < EXACT:
+            return ["agrees"]
+        return ["more-kept" if worst > 0 else "less-kept"]
+
+
+def _off(prediction: Outcome, result: Outcome) -> dict[str, float]:
+    """Return for each part that was counted how far it is from its formula, as a share."""
+    expected, counted = prediction.data["parts"], result.data["parts"]
+    return {name: counted[name] / expected[name] - 1 for name in counted}
 
 
 def forward_and_kept(model: TrainableLlama, tokens: torch.Tensor) -> tuple[torch.Tensor, int]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from lessons.errors import LessonError
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
-from lessons.experiments.looks import ceiling, roofs
 from lessons.formulas import llama, training
 from lessons.formulas.roofline import Work, time_bound
+from lessons.kernels.gemv import MAX_ROWS
 from lessons.llm.engines import engine
-from lessons.measure import in_turns, median_ratio
+from lessons.measure import in_turns, median_interval, median_ratio
 from lessons.measure.conditions import one_thread
-from lessons.measure.stats import median
+from lessons.measure.verdict import JUDGED, LESS, MORE, differs, foreseen, judged
 from lessons.passport import Passport
 from lessons.units import Quantity, format_value, percent
 
@@ -67,25 +68,49 @@ def one_pass(phase: str, tokens: int) -> Callable[[], object]:
 
 
 class Phases(Experiment):
-    """Tokens a second of a long prompt, over those of one user's answer."""
+    """Tokens a second of a long prompt, over those of one user's answer.
+
+    Args:
+        prompts: tokens of the prompts, the shortest first.
+        users: how many write at once; with one of ``prompts`` in common, where the phases meet.
+
+    Raises:
+        LessonError: when there is none in common.
+    """
 
     id = "inference_vs_training.phases"
-    title = "tokens a second: reading a prompt, over writing an answer"
     unit = "1"
-    question = (
-        "One core reads a prompt of 512 tokens. How many times more tokens a second is that than it writes for one "
-        "user?"
-    )
     SMALL = {"tokens": {"decode": [1, 4], "prefill": [4, 9]}}
+    FINDINGS = (
+        "other-way-round",
+        "same-rate",
+        "users-slower",
+        "users-faster",
+        "kernel-changes",
+        *JUDGED,
+        "reading-slow",
+        "writing-slow",
+        "under-bound",
+    )
     panels = (1, 2)
 
     def __init__(self, prompts: Sequence[int] = (8, 64, 512), users: Sequence[int] = (1, 4, 16, 64)) -> None:
+        if not set(prompts) & set(users):
+            raise LessonError(
+                f"the prompts {list(prompts)} and the users {list(users)} have no number in common, at which the "
+                "phases could be compared; add one"
+            )
         self.tokens = {"decode": list(users), "prefill": list(prompts)}
 
+    @property
+    def both(self) -> int:
+        """The largest number of tokens that a pass of either phase has."""
+        return max(set(self.tokens["decode"]) & set(self.tokens["prefill"]))
+
     def predict(self, passport: Passport) -> Outcome:
-        rate, bandwidth = passport.matmul("float32").value, passport.bandwidth("read").value
+        rate, bandwidth = passport.matmul("float32").value, passport.bandwidth("read")
         data: dict[str, Any] = {
-            "peak": passport.flops("float32").value,
+            "peak": passport.flops("float32"),
             "matmul": rate,
             "bandwidth": bandwidth,
         }
@@ -95,18 +120,30 @@ class Phases(Experiment):
                 "tokens": counts,
                 "flop": [w.flop for w in works],
                 "bytes": [w.bytes for w in works],
-                "seconds": [time_bound(w, rate, bandwidth) for w in works],
+                "seconds": [time_bound(w, rate, bandwidth.value) for w in works],
             }
-        return Outcome(Quantity(_gain(data), self.unit), data)
+        textbook = self._gain(data)
+        # Up to MAX_ROWS tokens this book's product is used. One token waits at the end of each row of a matrix, where
+        # the lanes of a sum are brought together; more tokens bring more sums along, and the bound leaves those out.
+        ends = llama.matrix_rows(_shape()) * passport.row_end().value
+        data["decode"]["seconds"] = [
+            s + ends if n <= MAX_ROWS else s for n, s in zip(self.tokens["decode"], data["decode"]["seconds"])
+        ]
+        return Outcome(Quantity(self._gain(data), self.unit), data, Quantity(textbook, self.unit))
+
+    @staticmethod
+    def _gain(data: dict[str, Any]) -> float:
+        """Return tokens a second of the longest prompt over those of one writer."""
+        prefill, decode = data["prefill"], data["decode"]
+        return prefill["tokens"][-1] / prefill["seconds"][-1] * decode["seconds"][0] / decode["tokens"][0]
 
     @one_thread()
     def run(self, progress: Progress = SILENT) -> Outcome:
         progress("the model")
         passes = {(phase, n): one_pass(phase, n) for phase, counts in self.tokens.items() for n in counts}
         times = in_turns(passes, progress=progress)
-        middle = {name: median(values) for name, values in times.items()}
         data = {
-            phase: {"tokens": counts, "seconds": [middle[phase, n] for n in counts]}
+            phase: {"tokens": counts, "seconds": [median_interval(times[phase, n], "s") for n in counts]}
             for phase, counts in self.tokens.items()
         }
         one, long = self.tokens["decode"][0], self.tokens["prefill"][-1]
@@ -114,125 +151,119 @@ class Phases(Experiment):
 
     def draw(self, prediction: Outcome, result: Outcome, figure: Any) -> None:
         from lessons import figures
+        from lessons.experiments import looks
 
         left, right = figure.axes
         p = prediction.data
-        roofs(left, p["peak"], {"dram": p["bandwidth"]}, low=0.25, high=512)
-        ceiling(left, p["matmul"])
-        looks = {"decode": ("blue", "o"), "prefill": ("green", "s")}
-        for phase, (colour, marker) in looks.items():
+        looks.roofs(left, p["peak"].value, {"dram": p["bandwidth"].value}, low=0.25, high=512)
+        looks.ceiling(left, p["matmul"])
+        for phase, colour, marker in (("decode", "blue", "o"), ("prefill", "green", "s")):
             flop, moved, seconds = p[phase]["flop"], p[phase]["bytes"], result.data[phase]["seconds"]
             style: dict[str, Any] = {"color": figures.COLOURS[colour], "marker": marker}
             intensity = [f / b for f, b in zip(flop, moved)]
-            figures.measured(left, intensity, [f / s for f, s in zip(flop, seconds)], label=phase, **style)
-            used = [training.mfu(f, s, p["peak"]) for f, s in zip(flop, seconds)]
-            read = [training.mbu(b, s, p["bandwidth"]) for b, s in zip(moved, seconds)]
-            figures.measured(right, p[phase]["tokens"], read, label=f"{phase}, MBU", linestyle="-", **style)
-            figures.measured(
-                right, p[phase]["tokens"], used, label=f"{phase}, MFU", linestyle=":", mfc="none", **style
-            )
+            rates = [s.inverse(f, "FLOP/s") for f, s in zip(flop, seconds)]
+            looks.measured(left, intensity, rates, label=phase, **style)
+            used, read = zip(*(_used(prediction, result, phase, at) for at in range(len(seconds))))
+            looks.measured(right, p[phase]["tokens"], read, label=f"{phase}, MBU", linestyle="-", **style)
+            style |= {"linestyle": ":", "mfc": "none"}
+            looks.measured(right, p[phase]["tokens"], used, label=f"{phase}, MFU", **style)
         left.set_title("where each pass stands")
         left.legend(loc="lower right", fontsize=8)
-        right.set_title("what each pass uses of the machine")
+        right.set_title("what a pass uses")
         right.set_xscale("log", base=2)
         right.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         right.set_xlabel("tokens in a pass")
         figures.rate_axis(right.yaxis, "%")
         right.legend(loc="upper right", fontsize=8)
 
-    def alt(self, prediction: Outcome, result: Outcome) -> str:
-        one, long = (_used(prediction, result, *which) for which in (("decode", 0), ("prefill", -1)))
-        return (
-            "Left, a roofline: decoding for one user stands at the foot of the bandwidth slope, and each larger batch "
-            "or prompt further right and higher, the longest prompt under the flat roof. Right, two families of lines "
-            f"against the tokens in a pass: the share of the bandwidth falls from {percent(one[1])} to "
-            f"{percent(long[1])}, the share of the arithmetic rises from {percent(one[0])} to {percent(long[0])}."
+    def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
+        decode, prefill = (result.data[phase]["seconds"] for phase in ("decode", "prefill"))
+        writing, reading = (_used(prediction, result, *which) for which in ENDS.values())
+        off = _over_predicted(prediction, result)
+        jump = self._change_of_kernel()
+        measured, bound = (
+            [outcome.data["decode"]["seconds"][at] for at in jump] for outcome in (result, prediction)
         )
-
-    def explain(self, prediction: Outcome, result: Outcome) -> str:
-        one, long = (_used(prediction, result, *which) for which in (("decode", 0), ("prefill", -1)))
-        written = 1 / result.data["decode"]["seconds"][0]
-        read = self.tokens["prefill"][-1] / result.data["prefill"]["seconds"][-1]
-        text = (
-            f"It writes **{format_value(written, 'tokens/s')}** and reads **{format_value(read, 'tokens/s')}**. While "
-            f"writing, it uses {percent(one[1])} of the memory's bandwidth (MBU) and {percent(one[0])} of the "
-            f"arithmetic (MFU). While reading it is the other way round: {percent(long[1])} and {percent(long[0])}. "
-        )
-        text += self._same_tokens(prediction, result) + self._change_of_kernel(prediction, result)
-        gaps = {
-            phase: result.data[phase]["seconds"][at] / prediction.data[phase]["seconds"][at]
-            for phase, at in (("decode", 0), ("prefill", -1))
+        return {
+            "written": format_value(self.tokens["decode"][0] / decode[0].value, "tokens/s"),
+            "read": format_value(self.tokens["prefill"][-1] / prefill[-1].value, "tokens/s"),
+            **{f"{name}_off": format_value(ratio.value, "1", 2) for name, ratio in off.items()},
+            "under": _listed({name: ratio for name, ratio in off.items() if foreseen(ratio) == LESS}),
+            "writing_mfu": percent(writing[0].value),
+            "writing_mbu": percent(writing[1].value),
+            "reading_mfu": percent(reading[0].value),
+            "reading_mbu": percent(reading[1].value),
+            "users": ", ".join(map(str, self.tokens["decode"])),
+            "prompts": ", ".join(map(str, self.tokens["prefill"])),
+            "last": self.tokens["prefill"][-1],
+            "both": self.both,
+            "alike": self._same_tokens(prediction, result),
+            "few": self.tokens["decode"][jump[0]] if jump else "no",
+            "many": self.tokens["decode"][jump[1]] if jump else "no",
+            "jump": format_value(measured[1].value / measured[0].value, "1", 2) if jump else "no",
+            "bound_jump": format_value(bound[1] / bound[0], "1", 2) if jump else "no",
+            "rows": MAX_ROWS,
         }
-        if 0.8 <= result.quantity.value / prediction.quantity.value <= 1.25:
-            return text + "The passport's two rates foresaw the factor."
-        reading, writing = (f"{gaps[phase]:.2f} times its bound" for phase in ("prefill", "decode"))
-        if gaps["prefill"] > 1.25 * gaps["decode"]:
-            return text + (
-                f"The factor is smaller than foreseen: reading took {reading}, and writing {writing}. The model's "
-                "matrices are narrow, and between the products stand norms, activations and attention. Arithmetic "
-                "also suffers more than a wait for memory does when a neighbour shares the core."
-            )
-        if gaps["decode"] > 1.25 * gaps["prefill"]:
-            return text + (
-                f"The factor is larger than foreseen: writing took {writing}, and reading {reading}. A token starts "
-                "hundreds of small operations that move few bytes, and a neighbour who reads much slows it most."
-            )
-        return text + (
-            "Neither phase alone explains the difference: the machine was not the one of the passport while this ran. "
-            "Measure the passport again."
+
+    def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
+        found = []
+        writing, reading = (_memory_over_arithmetic(prediction, *which) for which in ENDS.values())
+        if differs(writing) > 0 > differs(reading):
+            found.append("other-way-round")
+        alike = differs(self._same_tokens(prediction, result))
+        found.append({1: "users-faster", -1: "users-slower", 0: "same-rate"}[alike])
+        if jump := self._change_of_kernel():
+            few, many = (_over(prediction, result, "decode", at) for at in jump)
+            found += ["kernel-changes"] * (foreseen(many.ratio(few)) == MORE)
+        off = _over_predicted(prediction, result)
+        found.append(judged(result.quantity.ratio(prediction.quantity), *off.values()))
+        verdicts = {name: foreseen(ratio) for name, ratio in off.items()}
+        found += [f"{name}-slow" for name in ("reading", "writing") if verdicts[name] == MORE]
+        return found + ["under-bound"] * (LESS in verdicts.values())
+
+    def _same_tokens(self, prediction: Outcome, result: Outcome) -> Quantity:
+        """Return FLOP/s of as many users as a prompt has tokens, over those of that prompt."""
+        users, prompt = (
+            result.data[phase]["seconds"][at].scaled(1 / prediction.data[phase]["flop"][at])
+            for phase, at in ((phase, self.tokens[phase].index(self.both)) for phase in ("decode", "prefill"))
         )
+        return prompt.ratio(users)
 
-    def _same_tokens(self, prediction: Outcome, result: Outcome) -> str:
-        """Compare the two phases at the largest number of tokens that both have."""
-        both = sorted(set(self.tokens["decode"]) & set(self.tokens["prefill"]))
-        if not both:
-            return ""
-        flop_rates = []
-        for phase in ("decode", "prefill"):
-            at = self.tokens[phase].index(both[-1])
-            flop_rates.append(prediction.data[phase]["flop"][at] / result.data[phase]["seconds"][at])
-        alike = flop_rates[0] / flop_rates[1]
-        text = (
-            f"The phase is not what decides. {both[-1]} users who write one token each run at {alike:.2f} times the "
-            f"FLOP/s of one prompt of {both[-1]} tokens"
-        )
-        if alike > 0.7:
-            return text + ": what decides is the number of tokens that share one reading of the weights. "
-        return text + (
-            ". Most of the way they go together; what is missing is attention, which has to visit each user's own "
-            "cache. "
-        )
-
-    def _change_of_kernel(self, prediction: Outcome, result: Outcome) -> str:
-        """Say why a few users more can take several times as long, where they did."""
-        from lessons.kernels.gemv import MAX_ROWS
-
-        counts, seconds = self.tokens["decode"], result.data["decode"]["seconds"]
-        few = [i for i, n in enumerate(counts) if n <= MAX_ROWS]
-        many = [i for i, n in enumerate(counts) if n > MAX_ROWS]
-        if not few or not many:
-            return ""
-        last, first = few[-1], many[0]
-        bound = prediction.data["decode"]["seconds"]
-        if seconds[first] / seconds[last] < 2 * bound[first] / bound[last]:
-            return ""
-        return (
-            f"From {counts[last]} to {counts[first]} users a step becomes {seconds[first] / seconds[last]:.1f} times "
-            f"as long, where the bound hardly moves. Up to {MAX_ROWS} rows go through this book's own product, which "
-            "reads the weights as they lie. More go through the library's, which packs each matrix anew first. A "
-            "roofline does not know where a program changes its kernel. "
-        )
+    def _change_of_kernel(self) -> tuple[int, ...]:
+        """Return the last batch of this book's product and the first of the library's, where there are both."""
+        few = [i for i, n in enumerate(self.tokens["decode"]) if n <= MAX_ROWS]
+        many = [i for i, n in enumerate(self.tokens["decode"]) if n > MAX_ROWS]
+        return (few[-1], many[0]) if few and many else ()
 
 
-def _gain(data: dict[str, Any]) -> float:
-    prefill, decode = data["prefill"], data["decode"]
-    return prefill["tokens"][-1] / prefill["seconds"][-1] * decode["seconds"][0] / decode["tokens"][0]
+# The two passes that the experiment compares: one user's next token, and the longest prompt.
+ENDS = {"writing": ("decode", 0), "reading": ("prefill", -1)}
 
 
-def _used(prediction: Outcome, result: Outcome, phase: str, at: int) -> tuple[float, float]:
+def _over(prediction: Outcome, result: Outcome, phase: str, at: int) -> Quantity:
+    """Return measured over predicted time of one pass."""
+    return result.data[phase]["seconds"][at].ratio(Quantity(prediction.data[phase]["seconds"][at], "s"))
+
+
+def _over_predicted(prediction: Outcome, result: Outcome) -> dict[str, Quantity]:
+    return {name: _over(prediction, result, *which) for name, which in ENDS.items()}
+
+
+def _used(prediction: Outcome, result: Outcome, phase: str, at: int) -> tuple[Quantity, Quantity]:
     """Return MFU and MBU of one pass."""
     p, seconds = prediction.data, result.data[phase]["seconds"][at]
+    # What the pass would use if it took a second, over its seconds.
     return (
-        training.mfu(p[phase]["flop"][at], seconds, p["peak"]),
-        training.mbu(p[phase]["bytes"][at], seconds, p["bandwidth"]),
+        seconds.inverse(training.mfu(p[phase]["flop"][at], 1, p["peak"].value), "%"),
+        seconds.inverse(training.mbu(p[phase]["bytes"][at], 1, p["bandwidth"].value), "%"),
     )
+
+
+def _memory_over_arithmetic(prediction: Outcome, phase: str, at: int) -> Quantity:
+    """Return MBU over MFU of one pass, which is the ridge over its intensity, however long it takes."""
+    p = prediction.data
+    return p["peak"].scaled(p[phase]["bytes"][at] / p[phase]["flop"][at], "B/s").ratio(p["bandwidth"])
+
+
+def _listed(off: dict[str, Quantity]) -> str:
+    return ", ".join(f"{name} {format_value(ratio.value, '1', 2)}" for name, ratio in off.items()) or "none"

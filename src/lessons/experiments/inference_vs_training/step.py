@@ -4,29 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
-from lessons.experiments.base import SILENT, Outcome, Progress, Unavailable
+from lessons.experiments.base import SILENT, Outcome, Progress
 from lessons.experiments.inference_vs_training.trained import TINY, Trained
 from lessons.formulas import training
 from lessons.formulas.memory import write_allocate_factor
 from lessons.formulas.roofline import attention
 from lessons.formulas.training import TrainingShape
-from lessons.measure import in_turns, median_ratio
+from lessons.measure import in_turns, median_interval, median_ratio
 from lessons.measure.conditions import one_thread
-from lessons.measure.stats import median
-from lessons.passport import Passport
+from lessons.measure.verdict import JUDGED, MORE, judged
+from lessons.passport import Passport, needs
 from lessons.units import Quantity, format_value, percent
 
 PARTS = ("forward", "backward", "optimizer")
+EXACT = 1e-3  # FLOP are counted and not timed: what is nearer than this is the same
 
 
 class Step(Trained):
     """Time forward, backward and AdamW, and the forward pass alone, in inference mode."""
 
     id = "inference_vs_training.step"
-    title = "training step, over inference of the same tokens"
     unit = "1"
-    question = "How many times as long as a forward pass does one core take to train on the same 512 tokens?"
     SMALL = {"shape": TINY}
+    FINDINGS = ("counts-matrices", "counts-attention", *JUDGED, "optimizer-dear", "training-dear")
     dtype, itemsize, rounds = "float32", 4, 3
 
     def predict(self, passport: Passport) -> Outcome:
@@ -71,8 +71,6 @@ class Step(Trained):
 
         from lessons.llm.trainable import TrainableLlama, random_tokens
 
-        if self.device == "cuda" and not torch.cuda.is_available():
-            raise Unavailable("torch finds no CUDA device")
         progress("network")
         model = TrainableLlama(self.shape).to(self.device, getattr(torch, self.dtype))
         tokens = random_tokens(self.shape, self.device)
@@ -92,8 +90,9 @@ class Step(Trained):
         # The first step also makes the moments: it falls into the warm-up.
         runs = {"inference": infer, "forward": forward, "both": forward_and_backward, "optimizer": adam.step}
         times = in_turns(runs, self.rounds, device=self.device, progress=progress)
-        seconds = {name: median(values) for name, values in times.items()}
-        seconds["backward"] = seconds.pop("both") - seconds["forward"]
+        seconds = {name: median_interval(times[name], "s") for name in ("inference", "forward", "optimizer")}
+        backward = [both - alone for both, alone in zip(times["both"], times["forward"])]
+        seconds["backward"] = median_interval(backward, "s")
         counted = {}
         progress("counting")
         for name, fn in (("inference", infer), ("step", forward_and_backward)):
@@ -109,7 +108,7 @@ class Step(Trained):
 
         (ax,) = figure.axes
         bars = [
-            (f"{name},\n{kind}", outcome.data["seconds"], parts)
+            (f"{name},\n{kind}", _values(outcome), parts)
             for name, parts in (("inference", ("inference",)), ("training", PARTS))
             for kind, outcome in (("predicted", prediction), ("measured", result))
         ]
@@ -127,87 +126,74 @@ class Step(Trained):
         figures.time_axis(ax.xaxis)
         figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=4)
 
-    def alt(self, prediction: Outcome, result: Outcome) -> str:
-        seconds = result.data["seconds"]
-        listed = ", ".join(f"{part} {format_value(seconds[part], 's')}" for part in PARTS)
-        return (
-            f"Four bars of time. Inference is the short one, {format_value(seconds['inference'], 's')} measured. "
-            f"A training step is stacked of three parts, {listed}; the backward pass is the longest."
-        )
-
-    def explain(self, prediction: Outcome, result: Outcome) -> str:
-        p, seconds = prediction.data, result.data["seconds"]
-        step = sum(seconds[part] for part in PARTS)
+    def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
+        p, seconds, counted = prediction.data, result.data["seconds"], result.data["flop"]
+        step = sum(seconds[part].value for part in PARTS)
         used = [
             (
                 training.mfu(p["flop"][name], spent, p["peak"]),
                 training.mbu(p["bytes"][name], spent, p["bandwidth"]),
             )
-            for name, spent in (("inference", seconds["inference"]), ("step", step))
+            for name, spent in (("inference", seconds["inference"].value), ("step", step))
         ]
-        counted = result.data["flop"]
-        text = (
-            f"PyTorch's own counter finds **{format_value(counted['inference'], 'FLOP')}** for the forward pass and "
-            f"**{format_value(counted['step'], 'FLOP')}** for the step, {counted['step'] / counted['inference']:.2f} "
-            "times as many; "
-        )
-        share = percent(p["attention"])
-        if abs(counted["step"] / p["flop"]["step"] - 1) < 0.001:
-            text += (
-                "$2ND$ and $6ND$ are exact for the matrices. Neither counts the scores of attention, which at this "
-                f"length are another {share} of the forward pass. "
-            )
-        else:
-            text += f"more than $2ND$ and $6ND$: it sees attention too, {share} of the forward pass. "
-        text += (
-            f"MFU is {percent(used[0][0])} for inference and {percent(used[1][0])} for training, MBU "
-            f"{percent(used[0][1])} and {percent(used[1][1])}: with {p['tokens']:,} tokens in a pass both are "
-            f"limited by arithmetic. The optimizer is {percent(seconds['optimizer'] / step)} of the step's time. It "
-            "does almost no arithmetic and moves every state, so that it is the one part that a larger batch makes "
-            "cheaper by the token. "
-        )
-        off = result.quantity.value / prediction.quantity.value
-        gaps = {part: seconds[part] / p["seconds"][part] for part in ("inference", *PARTS)}
-        if 0.85 <= off <= 1.15:
-            text += "The ratio came out as predicted. "
-            if gaps["inference"] > 1.4:
-                text += (
-                    f"The times did not: inference took {gaps['inference']:.2f} times its bound, and training about "
-                    "as much. Narrow matrices and small operations slow both alike, and so does a neighbour on the "
-                    "same core. A ratio of two runs outlives what an absolute prediction does not."
-                )
-            return text
-        if off < 1:
-            return text + (
-                f"The step is cheaper against inference than predicted: inference took {gaps['inference']:.2f} times "
-                "its bound. What is not a product weighs more in the shorter of the two."
-            )
-        worst = max(PARTS, key=lambda part: seconds[part] - p["seconds"][part])
-        return text + (
-            f"The step is dearer than predicted, most of it in the {worst}, which took {gaps[worst]:.2f} times its "
-            "bound. "
-            + (
-                "Its state is moved by more passes over memory than one."
-                if worst == "optimizer"
-                else "Training writes each activation to memory that it has to get first, and norms, activations and "
-                "the loss have gradients as well, which move bytes and hardly calculate."
-            )
-        )
+        gaps = _gaps(prediction, result)
+        worst = _dearest(prediction, result)
+        return {
+            "forward_flop": format_value(counted["inference"], "FLOP"),
+            "step_flop": format_value(counted["step"], "FLOP"),
+            "flop_ratio": f"{counted['step'] / counted['inference']:.2f}",
+            "attention": percent(p["attention"]),
+            "inference_mfu": percent(used[0][0]),
+            "step_mfu": percent(used[1][0]),
+            "inference_mbu": percent(used[0][1]),
+            "step_mbu": percent(used[1][1]),
+            "tokens": f"{p['tokens']:,}",
+            "optimizer_share": percent(seconds["optimizer"].value / step),
+            "inference_off": format_value(gaps["inference"].value, "1", 2),
+            "step_off": format_value(gaps["step"].value, "1", 2),
+            "worst": worst,
+            "worst_off": format_value(seconds[worst].value / p["seconds"][worst], "1", 2),
+            "inference": format_value(seconds["inference"].value, "s"),
+            "parts": ", ".join(f"{part} {format_value(seconds[part].value, 's')}" for part in PARTS),
+        }
+
+    def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
+        exact = abs(result.data["flop"]["step"] / prediction.data["flop"]["step"] - 1) < EXACT
+        found = ["counts-matrices" if exact else "counts-attention"]
+        verdict = judged(result.quantity.ratio(prediction.quantity), *_gaps(prediction, result).values())
+        found.append(verdict)
+        if verdict == MORE:
+            found.append("optimizer-dear" if _dearest(prediction, result) == "optimizer" else "training-dear")
+        return found
+
+
+def _values(outcome: Outcome) -> dict[str, float]:
+    """Return the seconds of each part, predicted ones as they are, measured ones by their medians."""
+    return {k: s.value if isinstance(s, Quantity) else s for k, s in outcome.data["seconds"].items()}
+
+
+def _gaps(prediction: Outcome, result: Outcome) -> dict[str, Quantity]:
+    """Return measured over predicted seconds of inference, and of the whole step."""
+    p, seconds = prediction.data["seconds"], result.data["seconds"]
+    whole = result.quantity.scaled(seconds["inference"].value)
+    return {
+        "inference": seconds["inference"].scaled(1 / p["inference"], "1"),
+        "step": whole.scaled(1 / sum(p[part] for part in PARTS)),
+    }
+
+
+def _dearest(prediction: Outcome, result: Outcome) -> str:
+    """Return the part of the step that takes the most seconds more than predicted."""
+    p, seconds = prediction.data["seconds"], result.data["seconds"]
+    return max(PARTS, key=lambda part: seconds[part].value - p[part])
 
 
 class StepOnDevice(Step):
     """The same on a CUDA device, in bfloat16, with a network that is large enough for it."""
 
     id = "inference_vs_training.cuda"
-    title = "training step, over inference of the same tokens, on the GPU"
-    question = (
-        "On a GPU, how many times as long as a forward pass does training on the same 4,096 tokens take?"
-    )
     device = "cuda"
+    needs = (needs.CUDA,)
     dtype, itemsize, rounds = "bfloat16", 2, 10
-    cited = (
-        "Google trained PaLM with 540 billion weights at an MFU of 46.2 % "
-        "([Chowdhery et al. 2023](https://arxiv.org/abs/2204.02311)); recomputed activations do not count in it."
-    )
 
     usual = TrainingShape(layers=16, hidden=2048, heads=16, ffn=5632, vocab=32768, batch=2, sequence=2048)
