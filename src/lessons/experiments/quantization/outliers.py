@@ -216,12 +216,13 @@ class Outliers(Experiment):
 
     def draw(self, prediction: Outcome, result: Outcome, figure) -> None:
         from lessons import figures
+        from lessons.experiments import looks
 
         (ax,) = figure.axes
-        looks = zip(self.shown, figures.COLOURS.values(), "osD^vP")
-        for name, colour, marker in looks:
-            values = [q.value for q in result.data["errors"][name]]
-            ax.plot(range(len(values)), values, color=colour, marker=marker, markersize=4, label=name)
+        for name, colour, marker in zip(self.shown, figures.COLOURS.values(), "osD^vP"):
+            found = result.data["errors"][name]
+            look: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 4}
+            looks.measured(ax, range(len(found)), found, name, **look)
         ax.axhline(
             prediction.quantity.value,
             color=figures.COLOURS["vermilion"],
@@ -248,8 +249,7 @@ class Outliers(Experiment):
             "crest_worst": f"{crest[worst]:.0f}",
             "crest_normal": f"{prediction.data['crest']:.1f}",
             "closed": percent(crest_noise(typical) ** 0.5),
-            "absmax": median[ABSMAX],
-            "clipped": median[CLIPPED],
+            "clipping": _clipping(result),
             "absmax_worst": there[ABSMAX],
             "clipped_worst": there[CLIPPED],
             "smooth_worst": there[SMOOTH],
@@ -262,13 +262,11 @@ class Outliers(Experiment):
         worst = _worst(result)
         first = result.data["first"][worst]
         there = {name: found[worst] for name, found in result.data["errors"].items()}
-        by_layer = {name: [q.value for q in found] for name, found in result.data["errors"].items()}
-        clipping = differs(median_ratio(by_layer[CLIPPED], by_layer[ABSMAX]))
         found = [
             foreseen(result.quantity.ratio(prediction.quantity)),
             "first-token" if first else "other-token",
             "token-scale-helps" if _helps(there[EACH_TOKEN], there[ABSMAX]) else "token-scale-no-help",
-            {1: "clipping-hurts", 0: "clipping-unsure", -1: "clipping-helps"}[clipping],
+            {1: "clipping-hurts", 0: "clipping-unsure", -1: "clipping-helps"}[differs(_clipping(result))],
         ]
         if first and differs(result.data["cut"][worst].ratio(there[CLIPPED])) > 0:
             found.append("first-pays")
@@ -285,6 +283,12 @@ def _worst(result: Outcome) -> int:
 
 def _median_layer(errors: list[Quantity]) -> Quantity:
     return median_interval([q.value for q in errors], "%")
+
+
+def _clipping(result: Outcome) -> Quantity:
+    """Return by what clipping multiplies the error of the median layer, layer by layer."""
+    clipped, whole = ([q.value for q in result.data["errors"][name]] for name in (CLIPPED, ABSMAX))
+    return median_ratio(clipped, whole)
 
 
 def _helps(after: Quantity, before: Quantity) -> bool:
