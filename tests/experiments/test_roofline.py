@@ -9,7 +9,7 @@ from lessons.experiments import roofline as x
 from lessons.experiments.base import Outcome
 from lessons.experiments.roofline import step as roofline_step
 from lessons.experiments.roofline.batch import crossing
-from lessons.experiments.roofline.sweep import bend
+from lessons.experiments.roofline.sweep import at_ridge, bend
 from lessons.passport import Passport
 from lessons.units import MiB, Quantity
 
@@ -44,7 +44,7 @@ def sweep_result(bend=10.0, knee=0.9, peak=160e9, name="dram"):
 def batch_result(rows, library):
     data = {
         "outputs": 8,
-        "rows": [1, 2, 4, 8, 16],
+        "rows": [1, 2, 4, 8, 64],
         "ours": [near(1.0, "s")] * 4,
         "library": [near(library, "s")] * 5,
     }
@@ -70,9 +70,10 @@ CUDA = {
 BENDS = [
     (sweep_result(10.0, 0.95), ["as-foreseen", "overlap"]),
     (sweep_result(10.0, 0.3), ["as-foreseen", "disturbed"]),
-    (sweep_result(6.0, 0.9), ["less-than-foreseen", "overlap"]),
+    (sweep_result(6.0, 0.9), ["less-than-foreseen", "overlap", "over-the-roof"]),
     (sweep_result(14.0, 0.9), ["more-than-foreseen", "overlap"]),
-    (sweep_result(12.5, 0.5), ["cant-tell", "overlap"]),
+    (sweep_result(12.5, 0.5), ["cant-tell", "knee-cant-tell"]),
+    (sweep_result(9.0, 0.95), ["as-foreseen", "overlap", "over-the-roof"]),
 ]
 EXAMPLES = [
     *[(x.sweep, passport(), result, findings) for result, findings in BENDS],
@@ -81,19 +82,26 @@ EXAMPLES = [
     (x.batch, passport(), batch_result(4, 1.0), ["library-alike", "less-than-foreseen"]),
     (x.batch, passport(), batch_result(30, 0.5), ["library-faster", "more-than-foreseen"]),
     (x.batch, passport(), batch_result(8.7, 1.0), ["library-alike", "cant-tell"]),
+    (x.batch, passport(), batch_result(64, 1.0), ["library-alike", "not-doubled"]),
     (x.model_step, passport(), model_result(1.0), ["as-foreseen", "no-calls"]),
     (x.model_step, passport(), model_result(1.5, norm=9.0), ["more-than-foreseen", "calls"]),
     (x.model_step, passport(), model_result(1.25, down=9.0), ["cant-tell", "below-their-roof", "no-calls"]),
     (x.model_step, passport(), model_result(0.6), ["less-than-foreseen", "no-calls"]),
     (x.fusion, passport(), fusion_result(9, 3, 1.5, 1), ["faults-most", "blocked-slower", "cant-tell"]),
     (x.fusion, passport(), fusion_result(7.2, 7, 1.0, 1), ["traffic-most", "blocked-alike", "as-foreseen"]),
-    (x.fusion, passport(), fusion_result(20, 10.5, 1.0, 1), ["both", "blocked-alike", "more-than-foreseen"]),
+    (
+        x.fusion,
+        passport(),
+        fusion_result(20, 10.5, 1.0, 1),
+        ["parts-cant-tell", "blocked-alike", "more-than-foreseen"],
+    ),
     (
         x.fusion,
         passport(),
         fusion_result(4, 2, 1.0, 1),
         ["faults-most", "blocked-alike", "less-than-foreseen"],
     ),
+    (x.fusion, passport(), fusion_result(1, 1, 0.8, 1), ["no-gain", "blocked-faster", "less-than-foreseen"]),
 ]
 
 
@@ -101,6 +109,11 @@ def test_the_bend_is_the_ridge():
     prediction = x.sweep.predict(passport())
     assert prediction.quantity.value == pytest.approx(10)
     assert bend(sweep_result(bend=12.5, knee=0.7).data["dram"]).value == pytest.approx(12.5)
+
+
+def test_without_overlap_the_ridge_itself_reaches_a_half():
+    share, apart = at_ridge(x.sweep.predict(passport()), sweep_result(knee=0.7).data["dram"])
+    assert share.value == pytest.approx(0.7) and apart == pytest.approx(0.5)
 
 
 def test_rows_for_twice_the_time():

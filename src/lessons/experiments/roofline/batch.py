@@ -23,7 +23,7 @@ class Batch(Experiment):
     id = "roofline.batch"
     unit = "rows"
     SMALL = {"limit": 1 << 20}
-    FINDINGS = ("library-slower", "library-alike", "library-faster", *FORESEEN)
+    FINDINGS = ("library-slower", "library-alike", "library-faster", "not-doubled", *FORESEEN)
     panels = (1, 2)
     inputs = 2048
 
@@ -105,6 +105,7 @@ class Batch(Experiment):
         return {
             "m": data["rows"][last],
             "cost": format_value(data["ours"][last].value / data["ours"][0].value, "1"),
+            "last": data["rows"][-1],
             "gap": format_value(data["library"][last].value / data["ours"][last].value, "1"),
             "rows": format_value(result.quantity.value, "rows", 2),
             "due": format_value(prediction.quantity.value, "rows", 2),
@@ -114,6 +115,8 @@ class Batch(Experiment):
         last = len(result.data["ours"]) - 1
         gap = differs(result.data["library"][last].ratio(result.data["ours"][last]))
         library = {1: "library-slower", 0: "library-alike", -1: "library-faster"}[gap]
+        if result.quantity.high >= result.data["rows"][-1]:
+            return [library, "not-doubled"]
         return [library, foreseen(result.quantity.ratio(prediction.quantity))]
 
 

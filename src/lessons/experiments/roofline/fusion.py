@@ -21,7 +21,11 @@ class Fusion(Experiment):
     id = "roofline.fusion"
     unit = "1"
     SMALL = {"limit": 1 << 20}
-    FINDINGS = ("faults-most", "traffic-most", "both", "blocked-slower", "blocked-alike", *FORESEEN)
+    FINDINGS = (
+        *("no-gain", "faults-most", "traffic-most", "parts-cant-tell"),
+        *("blocked-slower", "blocked-faster", "blocked-alike"),
+        *FORESEEN,
+    )
 
     def __init__(self, limit: int = GIB) -> None:
         self.limit = limit
@@ -97,18 +101,26 @@ class Fusion(Experiment):
             "gain": f"{naive / fused:.1f}",
             "no_allocation": f"{naive / preallocated:.1f}",
             "one_pass": f"{preallocated / fused:.1f}",
-            "blocked": f"{blocked / fused:.1f}",
+            "blocked": f"{blocked / fused:.2f}",
             "times": ", ".join(f"{way} {format_value(result.data[way].value, 's')}" for way in WAYS),
         }
 
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
-        naive, preallocated, blocked, fused = (result.data[way] for way in WAYS)
-        # What the two steps save, as far apart as the intervals allow.
-        if naive.low - preallocated.high > preallocated.high - fused.low:
-            saved = "faults-most"
-        elif naive.high - preallocated.low < preallocated.low - fused.high:
-            saved = "traffic-most"
-        else:
-            saved = "both"
-        by_hand = "blocked-slower" if differs(blocked.ratio(fused)) > 0 else "blocked-alike"
-        return [saved, by_hand, foreseen(result.quantity.ratio(prediction.quantity))]
+        by_hand = differs(result.data["blocked"].ratio(result.data["fused"]))
+        return [
+            _saved(result),
+            {1: "blocked-slower", -1: "blocked-faster", 0: "blocked-alike"}[by_hand],
+            foreseen(result.quantity.ratio(prediction.quantity)),
+        ]
+
+
+def _saved(result: Outcome) -> str:
+    """Return which of the two steps saved more of the time, as far as the intervals tell."""
+    if differs(result.quantity) <= 0:
+        return "no-gain"
+    naive, preallocated, fused = (result.data[way] for way in ("naive", "preallocated", "fused"))
+    if naive.low - preallocated.high > preallocated.high - fused.low:
+        return "faults-most"
+    if naive.high - preallocated.low < preallocated.low - fused.high:
+        return "traffic-most"
+    return "parts-cant-tell"

@@ -7,7 +7,7 @@ from typing import Any
 
 from lessons.datasheets import model
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
-from lessons.experiments.looks import axes, roofs
+from lessons.experiments.looks import axes, measured, roofs
 from lessons.experiments.roofline import step as roofline_step
 from lessons.formulas.llama import matrix_rows
 from lessons.formulas.roofline import Work, time_bound
@@ -75,7 +75,7 @@ class ModelStep(Experiment):
             for i, (name, seconds) in enumerate(result.data[phase].items()):
                 work = Work(prediction.data[phase][name]["flop"], prediction.data[phase][name]["bytes"])
                 look = {"marker": markers[name], "color": colours[i % 4], "linestyle": "none"}
-                ax.plot([work.intensity], [work.flop / seconds.value], label=name, zorder=4, **look)
+                measured(ax, [work.intensity], [seconds.inverse(work.flop, "FLOP/s")], name, **look)
             ax.set_title(phase)
             axes(ax)
         bottom = min(ax.get_ylim()[0] for ax in figure.axes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -23,7 +24,7 @@ class Sweep(Experiment):
     id = "roofline.sweep"
     unit = "FLOP/B"
     SMALL = {"limit": 1 << 20}
-    FINDINGS = (*FORESEEN, "overlap", "disturbed")
+    FINDINGS = (*FORESEEN, "overlap", "knee-cant-tell", "disturbed", "over-the-roof")
     panels = (1, 2)
 
     def __init__(self, limit: int = GIB) -> None:
@@ -59,11 +60,11 @@ class Sweep(Experiment):
             measured(left, x, y, label, **look)
         left.legend(loc="lower right")
         points, rate = result.data["dram"], rates["dram"]
-        flat = points["bytes"] / rate
-        seconds = [points["bytes"] * i / r.value for i, r in zip(points["intensity"], points["rate"])]
-        bound = [max(flat, points["bytes"] * i / peak) for i in points["intensity"]]
+        works = [points["bytes"] * i for i in points["intensity"]]
+        seconds = [r.inverse(work, "s") for r, work in zip(points["rate"], works)]
+        bound = [max(points["bytes"] / rate, work / peak) for work in works]
         figures.predicted(right, points["degree"], bound, "the roof, as time")
-        figures.measured(right, points["degree"], seconds, label="one pass, measured")
+        measured(right, points["degree"], seconds, label="one pass, measured")
         right.set_xscale("log", base=2)
         right.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         figures.time_axis(right.yaxis, log=True)
@@ -71,18 +72,26 @@ class Sweep(Experiment):
         right.legend(loc="upper left")
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
-        share = share_at_ridge(prediction, result.data["dram"])
+        share, apart = at_ridge(prediction, result.data["dram"])
+        every = list(shares(prediction, result))
         return {
             "due": format_value(prediction.quantity.value, self.unit),
             "bend": format_value(result.quantity.value, self.unit),
             "share": percent(share.value),
+            "apart": percent(apart),
+            "points": len(every),
+            "over": len([share for share in every if differs(share) > 0]),
+            "highest": percent(max(share.value for share in every), 3),
         }
 
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
-        # A half is what loads and arithmetic one after the other would reach.
-        share = share_at_ridge(prediction, result.data["dram"])
-        knee = "disturbed" if differs(share, 0.5) < 0 else "overlap"
-        return [foreseen(result.quantity.ratio(prediction.quantity)), knee]
+        knee = differs(*at_ridge(prediction, result.data["dram"]))
+        over = any(differs(share) > 0 for share in shares(prediction, result))
+        return [
+            foreseen(result.quantity.ratio(prediction.quantity)),
+            {1: "overlap", 0: "knee-cant-tell", -1: "disturbed"}[knee],
+            *["over-the-roof"] * over,
+        ]
 
 
 class GpuSweep(Sweep):
@@ -144,9 +153,24 @@ def bend(points: dict[str, Any]) -> Quantity:
     )
 
 
-def share_at_ridge(prediction: Outcome, points: dict[str, Any]) -> Quantity:
-    """Return measured over roof at the point that lies nearest to the predicted ridge."""
+def shares(prediction: Outcome, result: Outcome) -> Iterator[Quantity]:
+    """Yield measured over roof of each point of each level that has a roof."""
+    for level, bandwidth in prediction.data["bandwidths"].items():
+        points = result.data.get(level, {"rate": [], "intensity": []})
+        for rate, intensity in zip(points["rate"], points["intensity"]):
+            yield rate.scaled(1 / attainable(intensity, prediction.data["peak"], bandwidth), "1")
+
+
+def at_ridge(prediction: Outcome, points: dict[str, Any]) -> tuple[Quantity, float]:
+    """Return measured over roof at the point that lies nearest to the predicted ridge.
+
+    And what it would be without any overlap, the loads first and then the arithmetic: a half at the ridge itself.
+    """
+    peak, bandwidth = prediction.data["peak"], prediction.data["bandwidths"]["dram"]
     target = prediction.quantity.value
-    i = min(range(len(points["rate"])), key=lambda i: abs(math.log(points["intensity"][i] / target)))
-    roof = attainable(points["intensity"][i], prediction.data["peak"], prediction.data["bandwidths"]["dram"])
-    return points["rate"][i].scaled(1 / roof, "1")
+    rate, intensity = min(
+        zip(points["rate"], points["intensity"]), key=lambda point: abs(math.log(point[1] / target))
+    )
+    roof = attainable(intensity, peak, bandwidth)
+    apart = 1 / (1 / (intensity * bandwidth) + 1 / peak)
+    return rate.scaled(1 / roof, "1"), apart / roof
