@@ -73,6 +73,8 @@ def steps(experiment):
     return [
         (slowed(experiment), ["counts-matrices", "as-foreseen"]),
         (slowed(experiment, flop=1.05), ["counts-attention", "as-foreseen"]),
+        (slowed(experiment, flop=0.9), ["counts-less", "as-foreseen"]),
+        (slowed(experiment, inference=0.5), ["counts-matrices", "more-than-foreseen"]),
         (slowed(experiment, **dict.fromkeys(parts, 2)), ["counts-matrices", "errors-cancel"]),
         (slowed(experiment, inference=2), ["counts-matrices", "less-than-foreseen"]),
         (slowed(experiment, optimizer=99), ["counts-matrices", "more-than-foreseen", "optimizer-dear"]),

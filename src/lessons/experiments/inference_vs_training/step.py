@@ -12,12 +12,12 @@ from lessons.formulas.roofline import attention
 from lessons.formulas.training import TrainingShape
 from lessons.measure import in_turns, median_interval, median_ratio
 from lessons.measure.conditions import one_thread
-from lessons.measure.verdict import JUDGED, MORE, judged
+from lessons.measure.verdict import JUDGED, MORE, foreseen, judged
 from lessons.passport import Passport, needs
 from lessons.units import Quantity, format_value, percent
 
 PARTS = ("forward", "backward", "optimizer")
-EXACT = 1e-3  # FLOP are counted and not timed: what is nearer than this is the same
+COUNTS = {0: "counts-matrices", 1: "counts-attention", -1: "counts-less"}
 
 
 class Step(Trained):
@@ -26,7 +26,7 @@ class Step(Trained):
     id = "inference_vs_training.step"
     unit = "1"
     SMALL = {"shape": TINY}
-    FINDINGS = ("counts-matrices", "counts-attention", *JUDGED, "optimizer-dear", "training-dear")
+    FINDINGS = (*COUNTS.values(), *JUDGED, "optimizer-dear", "training-dear")
     dtype, itemsize, rounds = "float32", 4, 3
 
     def predict(self, passport: Passport) -> Outcome:
@@ -158,12 +158,15 @@ class Step(Trained):
         }
 
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
-        exact = abs(result.data["flop"]["step"] / prediction.data["flop"]["step"] - 1) < EXACT
-        found = ["counts-matrices" if exact else "counts-attention"]
+        counted, matrices = (outcome.data["flop"]["step"] for outcome in (result, prediction))
+        # Whole numbers, each of them exact: no interval decides.
+        found = [COUNTS[(counted > matrices) - (counted < matrices)]]
         verdict = judged(result.quantity.ratio(prediction.quantity), *_gaps(prediction, result).values())
         found.append(verdict)
-        if verdict == MORE:
-            found.append("optimizer-dear" if _dearest(prediction, result) == "optimizer" else "training-dear")
+        worst = _dearest(prediction, result)
+        dear = result.data["seconds"][worst].scaled(1 / prediction.data["seconds"][worst], "1")
+        if verdict == MORE and foreseen(dear) == MORE:
+            found.append("optimizer-dear" if worst == "optimizer" else "training-dear")
         return found
 
 
