@@ -25,7 +25,8 @@ def outcome(experiment, machine):
         experiment.draw(prediction, result, figure)
         figure.canvas.draw()
         plt.close(figure)
-    assert experiment.explain(prediction, result) and experiment.alt(prediction, result)
+    assert experiment.explain(prediction, result)
+    assert bool(experiment.alt(prediction, result)) == bool(experiment.panels)
     assert result.quantity.unit == prediction.quantity.unit == experiment.unit
     json.dumps(result.to_json())
     return "ran"
