@@ -15,6 +15,7 @@ from lessons.kernels.attention.cpu import scratch_floats
 from lessons.kernels.tools import team
 from lessons.kernels.tools.buffers import aligned
 from lessons.kernels.tools.product import TILE
+from lessons.kernels.tools.records import record
 from lessons.llm import step
 from lessons.llm.cache import KVCache, Layout
 from lessons.llm.linear import address, fast_for_many, kind, max_rows, product, row
@@ -40,26 +41,22 @@ class CompiledPass:
         self.max_rows = min(max_rows(w) for w in self._matrices)
         self.takes_many = all(fast_for_many(w) for w in self._matrices)
         self._run = step.step(c.head_dim)
-        self._eps = np.array([c.norm_eps])
-        self._layers = np.array(
-            [
-                [address(w) for w in (x.attn_norm, x.qkv, x.o, x.ffn_norm, x.gate_up, x.down)]
-                for x in weights.layers
-            ]
+        self._layers = np.concatenate(
+            [record(step.LAYER, **{name: address(w) for name, w in vars(x).items()}) for x in weights.layers]
         )
-        self._sizes = np.zeros(step.SIZES_LENGTH, np.int64)
-        for at, size in (
-            (step.HIDDEN, c.hidden),
-            (step.HEADS, c.heads),
-            (step.KV_HEADS, c.kv_heads),
-            (step.FFN, c.ffn),
-            (step.VOCAB, c.vocab),
-            (step.OUTPUT_NORM, address(weights.output_norm)),
-            (step.HEAD, address(weights.embedding)),
-            (step.TURNS, address(weights.turns)),
-            (step.EMBED, row(weights.embedding).address),
-        ):
-            self._sizes[at] = size
+        self._model = record(
+            step.MODEL,
+            hidden=c.hidden,
+            heads=c.heads,
+            kv_heads=c.kv_heads,
+            ffn=c.ffn,
+            vocab=c.vocab,
+            eps=c.norm_eps,
+            output_norm=address(weights.output_norm),
+            head=address(weights.embedding),
+            turns=address(weights.turns),
+            embed=row(weights.embedding).address,
+        )
         self._products = lru_cache(self._find_products)
         self._scratch: dict[int, Scratch] = {}
         self._lock = Lock()
@@ -107,28 +104,30 @@ class CompiledPass:
         if threads not in self._scratch:
             self._scratch[threads] = Scratch(self, threads)
         scratch = self._scratch[threads]
-        scratch.table[:, step.LOGITS] = logits.data_ptr()
-        self._sizes[step.ROWS], self._sizes[step.SEQUENCES] = len(rows), len(sequences)
-        self._sizes[step.LOGIT_ROWS] = len(logits)
-        arguments = np.zeros(step.ARGUMENTS, np.int64)
-        arguments[step.THREADS] = threads
-        for at, array in (
-            (step.EPS, self._eps),
-            (step.LAYERS, self._layers),
-            (step.PRODUCTS, self._products(len(rows), max(1, len(logits)))),
-            (step.SIZES, self._sizes),
-            (step.SCRATCH, scratch.table),
-            (step.BATCH, sequences),
-            (step.TOKENS, rows),
-            (step.TABLES, tables),
-        ):
-            arguments[at : at + 2] = array.ctypes.data, len(array)
-        team.run(self._run, scratch.flags, arguments.ctypes.data)
+        scratch.table["logits"] = logits.data_ptr()
+        products = self._products(len(rows), max(1, len(logits)))
+        argument = record(
+            step.PASS,
+            threads=threads,
+            model=self._model.ctypes.data,
+            products=products.ctypes.data,
+            scratch=scratch.table.ctypes.data,
+            layers=self._layers.ctypes.data,
+            layer_count=len(self._layers),
+            sequences=sequences.ctypes.data,
+            sequence_count=len(sequences),
+            rows=rows.ctypes.data,
+            row_count=len(rows),
+            tables=tables.ctypes.data,
+            table_length=len(tables),
+            logit_rows=len(logits),
+        )
+        team.run(self._run, scratch.flags, argument.ctypes.data)
 
     def _find_products(self, rows: int, wanted: int) -> np.ndarray:
         """Return the addresses of the C functions for so many rows; they are compiled at first use."""
         chosen = [product(w, count) for w, count in zip(self._matrices, (rows, rows, rows, rows, wanted))]
-        return np.array([[p.prepare.address, p.span.address] for p in chosen])
+        return np.array([tuple((p.prepare.address, p.span.address) for p in chosen)], step.PRODUCTS)
 
     def prepared_bytes(self) -> int:
         """Return the room for the input of any product, in the form that its kernel wants."""
@@ -142,7 +141,7 @@ class Scratch:
 
     Attributes:
         flags: of the team.
-        table: int64 [threads, 12], the addresses that ``step`` wants.
+        table: ``step.SCRATCH`` [threads].
     """
 
     def __init__(self, owner: CompiledPass, threads: int) -> None:
@@ -152,26 +151,26 @@ class Scratch:
         parts = step.part_count(c.context)
         attended = scratch_floats(c.head_dim, n * c.heads // c.kv_heads, step.longest_part())
         shared = {
-            step.X: aligned((n, c.hidden), "f4"),
-            step.Q: aligned((n, attention), "f4"),
-            step.PARTS: aligned((parts, n, attention), "f4", fill=None),
-            step.STATS: aligned((parts, n, c.heads, 2), "f4", fill=None),
-            step.GATED: aligned((n, c.ffn), "f4"),
-            step.FLAGS: self.flags,
+            "x": aligned((n, c.hidden), "f4"),
+            "q": aligned((n, attention), "f4"),
+            "parts": aligned((parts, n, attention), "f4", fill=None),
+            "stats": aligned((parts, n, c.heads, 2), "f4", fill=None),
+            "gated": aligned((n, c.ffn), "f4"),
+            "flags": self.flags,
         }
-        self.table = np.zeros((threads, step.SCRATCH_LENGTH), np.int64)
+        self.table = np.zeros(threads, step.SCRATCH)
         self._memory = [shared]  # kept alive for as long as the addresses are
         for me in range(threads):
             own = {
-                step.NORMED: aligned((n, max(c.hidden, attention)), "f4"),
-                step.PREPARED: aligned(owner.prepared_bytes(), "u1"),
-                step.OUT: aligned((n, max(2 * c.ffn, qkv)), "f4"),
-                step.ATTENDED: aligned(attended, "f4"),
-                step.WEIGHTS: aligned(parts, "f4"),
+                "normed": aligned((n, max(c.hidden, attention)), "f4"),
+                "prepared": aligned(owner.prepared_bytes(), "u1"),
+                "out": aligned((n, max(2 * c.ffn, qkv)), "f4"),
+                "attended": aligned(attended, "f4"),
+                "weights": aligned(parts, "f4"),
             }
             self._memory.append(own)
-            for at, array in {**shared, **own}.items():
-                self.table[me, at] = array.ctypes.data
+            for name, array in {**shared, **own}.items():
+                self.table[name][me] = array.ctypes.data
 
 
 class Part(NamedTuple):
@@ -242,7 +241,7 @@ def describe(
         wanted: rows whose logits are wanted.
 
     Returns:
-        int64 [sequences, 10], int64 [rows, 5] and int32 [blocks].
+        ``step.SEQUENCE`` [sequences], ``step.ROW`` [rows] and int32 [blocks].
     """
     sequences: list[tuple[int, ...]] = []
     rows: list[tuple[int, ...]] = []
@@ -256,7 +255,11 @@ def describe(
             rows.append(
                 (tokens[len(rows)], number, position, int(at.table[block]) * at.block_size + inside, -1)
             )
-    row_table = np.array(rows)
-    row_table[list(wanted), step.LOGITS_AT] = range(len(wanted))
+    row_table = np.array(rows, step.ROW)
+    row_table["logits_at"][list(wanted)] = range(len(wanted))
     tables = [at.table for at in layouts]
-    return np.array(sequences), row_table, np.concatenate(tables) if len(tables) > 1 else tables[0]
+    return (
+        np.array(sequences, step.SEQUENCE),
+        row_table,
+        np.concatenate(tables) if len(tables) > 1 else tables[0],
+    )

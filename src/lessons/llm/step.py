@@ -18,47 +18,46 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import carray, types
+from numba import carray, from_dtype, types
 
 from lessons.kernels.attention import cpu as attention_cpu
 from lessons.kernels.rms_norm.cpu import rms_norm
 from lessons.kernels.rotary.cpu import rotate
 from lessons.kernels.swiglu.cpu import LANES, swiglu
-from lessons.kernels.tools.addresses import copy, float64_pointer, int32_pointer, int64_pointer, pointer
+from lessons.kernels.tools.addresses import copy, int32_pointer, pointer
 from lessons.kernels.tools.jit import cfunc, njit
 from lessons.kernels.tools.product import TILE
+from lessons.kernels.tools.records import struct, void_pointer
 from lessons.kernels.tools.team import DONE, call4, call7, meet, share
 
 FLOAT = 4  # bytes
 PART = 256  # tokens that a thread attends to at once, or half as many or half as many more
 
-# Compiled code takes arrays of int64, sizes and addresses alike. These are the names of their columns.
+# Compiled code takes sizes and addresses in records, all of int64 but one number. These are the kinds of records.
 # A layer: addresses of its weights.
-ATTN_NORM, QKV, O, FFN_NORM, GATE_UP, DOWN = range(6)
-# A product: its C functions.
-PREPARE, SPAN = range(2)
-# The sizes: of the model, of the batch, and three addresses that are the same for all layers.
-HIDDEN, HEADS, KV_HEADS, FFN, VOCAB, ROWS, SEQUENCES, LOGIT_ROWS = range(8)
-OUTPUT_NORM, HEAD, TURNS = range(8, 11)
-EMBED = 11  # the C function that writes a row of the embedding, which is the output head too
-SIZES_LENGTH = 12
+LAYER = struct("attn_norm qkv o ffn_norm gate_up down")
+# A product: its C functions. All products of a pass: those of a layer, and the output head.
+PRODUCT = struct("prepare span")
+PRODUCTS = struct("", qkv=PRODUCT, o=PRODUCT, gate_up=PRODUCT, down=PRODUCT, head=PRODUCT)
+# The model: its sizes; three addresses that are the same for all layers; the C function that writes a row of the
+# embedding, which is the output head too; and what a norm adds under its root.
+MODEL = struct("hidden heads kv_heads ffn vocab output_norm head turns embed", eps=np.float64)
 # Scratch: what all threads see, then what each has for itself.
-X, Q, PARTS, STATS, GATED, LOGITS, FLAGS = range(7)
-NORMED, PREPARED, OUT, ATTENDED, WEIGHTS = range(7, 12)
-SCRATCH_LENGTH = 12
+SCRATCH = struct("x q parts stats gated logits flags normed prepared out attended weights")
 # A sequence: where its keys and values lie, and which rows and blocks are its own.
-K, V, LAYER_BYTES, POOL_TOKENS, BLOCK_SIZE = range(5)
-LENGTH, COUNT, FIRST_ROW, TABLE, TABLE_END = range(5, 10)
-SEQUENCE_LENGTH = 10
+SEQUENCE = struct("k v layer_bytes pool_tokens block_size length count first_row table table_end")
 # A row: its token, its sequence, the token's place there and in the pool, and its row of the logits or -1.
-TOKEN, SEQUENCE, POSITION, SLOT, LOGITS_AT = range(5)
-ROW_LENGTH = 5
-# The argument of a pass: the number of threads, then an address and a length for each array.
-THREADS, EPS, LAYERS, PRODUCTS, SIZES, SCRATCH, BATCH, TOKENS, TABLES = 0, *range(1, 17, 2)
-ARGUMENTS = 17
+ROW = struct("token sequence position slot logits_at")
+# A pass: where all this lies, and how much of it there is. The block tables, int32, lie one after another.
+PASS = struct(
+    "threads model products scratch layers layer_count sequences sequence_count rows row_count tables table_length "
+    "logit_rows"
+)
 
 word = types.int64
-vector, table = types.int64[::1], types.int64[:, ::1]
+Product, Products, Model, Scratch = (from_dtype(kind) for kind in (PRODUCT, PRODUCTS, MODEL, SCRATCH))
+Layers, Sequences, Rows = (from_dtype(kind)[::1] for kind in (LAYER, SEQUENCE, ROW))
+Tables = types.int32[::1]
 
 
 @njit(word(word), nogil=True)
@@ -89,74 +88,72 @@ def add(source, target, count):
 def step(head_dim: int) -> Any:
     """Return the compiled pass as a C function ``run(me, argument)``: one call for each thread of a team.
 
-    ``argument`` is the address of ``ARGUMENTS`` int64: the number of threads, then the address and the length of
-    each array: eps, float64 [1]; layers [n, 6]; products [5, 2] for Q K V, O, gate and up, down and the output
-    head; sizes; scratch [threads, 12], where what is shared has the same address in each row; sequences [n, 10];
-    tokens [rows, 5]; and all block tables one after another, int32. What is not named is int64.
+    ``argument`` is the address of a ``PASS``. Its scratch is a record for each thread, and what they share has the
+    same address in all.
     """
     attend_part = attention_cpu.partial(head_dim)
     head_bytes = head_dim * FLOAT
 
-    @njit(types.void(vector, vector, table, table, word, word, word), nogil=True)
-    def store(sizes, scratch, sequences, rows, layer, first, last):
+    @njit(types.void(Model, Scratch, Sequences, Rows, word, word, word), nogil=True)
+    def store(m, scratch, sequences, rows, layer, first, last):
         """Rotate queries and keys; queries stay, keys and values go into their sequence's cache."""
-        width = (sizes[HEADS] + 2 * sizes[KV_HEADS]) * head_dim
-        for r in range(sizes[ROWS]):
-            sequence = sequences[rows[r, SEQUENCE]]
-            turns = sizes[TURNS] + rows[r, POSITION] * head_bytes
+        width = (m.heads + 2 * m.kv_heads) * head_dim
+        for r in range(len(rows)):
+            row = rows[r]
+            s = sequences[row.sequence]
+            turns = m.turns + row.position * head_bytes
             for tile in range(first, last):
                 channel = tile * TILE
                 head, inside = channel // head_dim, (channel % head_dim) * FLOAT
-                source = scratch[OUT] + (r * width + channel) * FLOAT
-                place = sequence[LAYER_BYTES] * layer + rows[r, SLOT] * head_bytes + inside
-                kv_bytes = sequence[POOL_TOKENS] * head_bytes
-                if head < sizes[HEADS]:
-                    target = scratch[Q] + (r * sizes[HEADS] * head_dim + channel) * FLOAT
+                source = scratch.out + (r * width + channel) * FLOAT
+                place = s.layer_bytes * layer + row.slot * head_bytes + inside
+                kv_bytes = s.pool_tokens * head_bytes
+                if head < m.heads:
+                    target = scratch.q + (r * m.heads * head_dim + channel) * FLOAT
                     rotate(source, turns + inside, target)
-                elif head < sizes[HEADS] + sizes[KV_HEADS]:
-                    kv_head = head - sizes[HEADS]
-                    rotate(source, turns + inside, sequence[K] + kv_head * kv_bytes + place)
+                elif head < m.heads + m.kv_heads:
+                    kv_head = head - m.heads
+                    rotate(source, turns + inside, s.k + kv_head * kv_bytes + place)
                 else:
-                    kv_head = head - sizes[HEADS] - sizes[KV_HEADS]
-                    copy(source, sequence[V] + kv_head * kv_bytes + place, TILE)
+                    kv_head = head - m.heads - m.kv_heads
+                    copy(source, s.v + kv_head * kv_bytes + place, TILE)
 
-    @njit(types.void(word, word, vector, vector, table, types.int32[::1], word), nogil=True)
-    def attention(me, threads, sizes, scratch, sequences, tables, layer):
+    @njit(types.void(word, word, Model, Scratch, Sequences, word, Tables, word), nogil=True)
+    def attention(me, threads, m, scratch, sequences, n, tables, layer):
         """Attend in what falls to this thread: every so many part of a sequence's tokens in one K/V head."""
-        heads, kv_heads = sizes[HEADS], sizes[KV_HEADS]
         turn_of = 0
-        for number in range(sizes[SEQUENCES]):
+        for number in range(len(sequences)):
             s = sequences[number]
-            row = s[FIRST_ROW] * heads
-            parts = part_count(s[LENGTH])
-            for task in range(parts * kv_heads):
+            row = s.first_row * m.heads
+            parts = part_count(s.length)
+            for task in range(parts * m.kv_heads):
                 if (turn_of + task) % threads != me:
                     continue
-                part, head = task // kv_heads, task % kv_heads
-                row_of_part = part * sizes[ROWS] * heads + row
+                part, head = task // m.kv_heads, task % m.kv_heads
+                row_of_part = part * n * m.heads + row
                 attend_part(
-                    scratch[Q] + row * head_bytes,
-                    s[K] + layer * s[LAYER_BYTES],
-                    s[V] + layer * s[LAYER_BYTES],
-                    scratch[PARTS] + row_of_part * head_bytes,
-                    scratch[STATS] + row_of_part * 2 * FLOAT,
-                    scratch[ATTENDED],
-                    tables[s[TABLE] : s[TABLE_END]],
-                    s[COUNT], heads, kv_heads, s[LENGTH], s[BLOCK_SIZE], s[POOL_TOKENS],
-                    head, part * s[LENGTH] // parts, (part + 1) * s[LENGTH] // parts,
+                    scratch.q + row * head_bytes,
+                    s.k + layer * s.layer_bytes,
+                    s.v + layer * s.layer_bytes,
+                    scratch.parts + row_of_part * head_bytes,
+                    scratch.stats + row_of_part * 2 * FLOAT,
+                    scratch.attended,
+                    tables[s.table : s.table_end],
+                    s.count, m.heads, m.kv_heads, s.length, s.block_size, s.pool_tokens,
+                    head, part * s.length // parts, (part + 1) * s.length // parts,
                 )  # fmt: skip
-            turn_of += parts * kv_heads
+            turn_of += parts * m.kv_heads
 
-    @njit(types.void(vector, vector, table, table), nogil=True)
-    def merge(sizes, scratch, sequences, rows):
+    @njit(types.void(Model, Scratch, Sequences, Rows), nogil=True)
+    def merge(m, scratch, sequences, rows):
         """Add the parts of each row and head, each weighted by exp(its largest score - the largest of all)."""
-        n, heads = sizes[ROWS], sizes[HEADS]
-        out = carray(pointer(scratch[NORMED]), (n, heads, head_dim))
+        n, heads = len(rows), m.heads
+        out = carray(pointer(scratch.normed), (n, heads, head_dim))
         for r in range(n):
-            parts = part_count(sequences[rows[r, SEQUENCE], LENGTH])
-            weights = carray(pointer(scratch[WEIGHTS]), (parts,))
-            sums = carray(pointer(scratch[PARTS]), (parts, n, heads, head_dim))
-            stats = carray(pointer(scratch[STATS]), (parts, n, heads, 2))
+            parts = part_count(sequences[rows[r].sequence].length)
+            weights = carray(pointer(scratch.weights), (parts,))
+            sums = carray(pointer(scratch.parts), (parts, n, heads, head_dim))
+            stats = carray(pointer(scratch.stats), (parts, n, heads, 2))
             for head in range(heads):
                 largest = stats[0, r, head, 0]
                 for part in range(1, parts):
@@ -173,92 +170,91 @@ def step(head_dim: int) -> Any:
                     for i in range(head_dim):
                         out[r, head, i] += weight * sums[part, r, head, i]
 
-    @njit(types.void(vector, vector, word, word, word, word, word, word, word), nogil=True)
+    @njit(types.void(Product, Scratch, word, word, word, word, word, word, word), nogil=True)
     def product(functions, scratch, x, w, rows, inputs, first, last, outputs):
-        """Write the outputs of the tiles from ``first`` on into this thread's own ``OUT``."""
-        call4(functions[PREPARE], x, scratch[PREPARED], rows, inputs)
-        call7(functions[SPAN], w, scratch[PREPARED], scratch[OUT], first, last, inputs, outputs)
+        """Write the outputs of the tiles from ``first`` on into this thread's own ``out``."""
+        call4(functions.prepare, x, scratch.prepared, rows, inputs)
+        call7(functions.span, w, scratch.prepared, scratch.out, first, last, inputs, outputs)
 
-    @njit(types.void(vector, word, word, word, word), nogil=True)
+    @njit(types.void(Scratch, word, word, word, word), nogil=True)
     def add_to_x(scratch, rows, hidden, first, last):
         for r in range(rows):
             place = (r * hidden + first * TILE) * FLOAT
-            add(scratch[OUT] + place, scratch[X] + place, (last - first) * TILE)
+            add(scratch.out + place, scratch.x + place, (last - first) * TILE)
 
-    arrays = (table, table, vector, table, table, table, types.int32[::1])
+    arguments = (Layers, Products, Model, Scratch, Sequences, Rows, word, Tables)
 
-    @njit(types.void(word, word, types.float64, *arrays), nogil=True)
-    def run_thread(me, threads, eps, layers, products, sizes, scratch, sequences, rows, tables):
-        n, hidden, ffn, vocab = sizes[ROWS], sizes[HIDDEN], sizes[FFN], sizes[VOCAB]
-        q_width = sizes[HEADS] * head_dim
-        qkv_width = q_width + 2 * sizes[KV_HEADS] * head_dim
-        mine = scratch[me]
-        flags, epoch = mine[FLAGS], 0
+    @njit(types.void(word, word, *arguments), nogil=True)
+    def run_thread(me, threads, layers, products, m, mine, sequences, rows, logit_rows, tables):
+        n, hidden, ffn, vocab = len(rows), m.hidden, m.ffn, m.vocab
+        q_width = m.heads * head_dim
+        qkv_width = q_width + 2 * m.kv_heads * head_dim
+        flags, epoch = mine.flags, 0
         first, last = share(n, me, threads)
         for r in range(first, last):
-            call4(sizes[EMBED], sizes[HEAD], rows[r, TOKEN], mine[X] + r * hidden * FLOAT, hidden)
+            call4(m.embed, m.head, rows[r].token, mine.x + r * hidden * FLOAT, hidden)
         epoch = meet(flags, me, threads, epoch)
         for i in range(len(layers)):
             layer = layers[i]
-            rms_norm(mine[X], layer[ATTN_NORM], mine[NORMED], n, hidden, eps)
+            rms_norm(mine.x, layer.attn_norm, mine.normed, n, hidden, m.eps)
             first, last = share(qkv_width // TILE, me, threads)
-            product(products[0], mine, mine[NORMED], layer[QKV], n, hidden, first, last, qkv_width)
-            store(sizes, mine, sequences, rows, i, first, last)
+            product(products.qkv, mine, mine.normed, layer.qkv, n, hidden, first, last, qkv_width)
+            store(m, mine, sequences, rows, i, first, last)
             epoch = meet(flags, me, threads, epoch)
 
-            attention(me, threads, sizes, mine, sequences, tables, i)
+            attention(me, threads, m, mine, sequences, n, tables, i)
             epoch = meet(flags, me, threads, epoch)
 
-            merge(sizes, mine, sequences, rows)
+            merge(m, mine, sequences, rows)
             first, last = share(hidden // TILE, me, threads)
-            product(products[1], mine, mine[NORMED], layer[O], n, q_width, first, last, hidden)
+            product(products.o, mine, mine.normed, layer.o, n, q_width, first, last, hidden)
             add_to_x(mine, n, hidden, first, last)
             epoch = meet(flags, me, threads, epoch)
 
-            rms_norm(mine[X], layer[FFN_NORM], mine[NORMED], n, hidden, eps)
+            rms_norm(mine.x, layer.ffn_norm, mine.normed, n, hidden, m.eps)
             first, last = share(ffn // TILE, me, threads)
             gates = ffn // TILE  # the tiles of the gate come first, those of up after them
-            product(products[2], mine, mine[NORMED], layer[GATE_UP], n, hidden, first, last, 2 * ffn)
+            product(products.gate_up, mine, mine.normed, layer.gate_up, n, hidden, first, last, 2 * ffn)
             call7(
-                products[2, SPAN], layer[GATE_UP], mine[PREPARED], mine[OUT],
+                products.gate_up.span, layer.gate_up, mine.prepared, mine.out,
                 gates + first, gates + last, hidden, 2 * ffn,
             )  # fmt: skip
             for r in range(n):
                 for channel in range(first * TILE, last * TILE, LANES):
-                    gate = mine[OUT] + (2 * r * ffn + channel) * FLOAT
-                    swiglu(gate, gate + ffn * FLOAT, mine[GATED] + (r * ffn + channel) * FLOAT)
+                    gate = mine.out + (2 * r * ffn + channel) * FLOAT
+                    swiglu(gate, gate + ffn * FLOAT, mine.gated + (r * ffn + channel) * FLOAT)
             epoch = meet(flags, me, threads, epoch)
 
             first, last = share(hidden // TILE, me, threads)
-            product(products[3], mine, mine[GATED], layer[DOWN], n, ffn, first, last, hidden)
+            product(products.down, mine, mine.gated, layer.down, n, ffn, first, last, hidden)
             add_to_x(mine, n, hidden, first, last)
             epoch = meet(flags, me, threads, epoch)
 
         for r in range(n):
-            at = rows[r, LOGITS_AT]
+            at = rows[r].logits_at
             if at >= 0:
-                x, normed = mine[X] + r * hidden * FLOAT, mine[NORMED] + at * hidden * FLOAT
-                rms_norm(x, sizes[OUTPUT_NORM], normed, 1, hidden, eps)
-        if sizes[LOGIT_ROWS] == 0:  # the middle of a prompt
+                x, normed = mine.x + r * hidden * FLOAT, mine.normed + at * hidden * FLOAT
+                rms_norm(x, m.output_norm, normed, 1, hidden, m.eps)
+        if logit_rows == 0:  # the middle of a prompt
             return
         first, last = share(vocab // TILE, me, threads)
-        call4(products[4, PREPARE], mine[NORMED], mine[PREPARED], sizes[LOGIT_ROWS], hidden)
-        call7(products[4, SPAN], sizes[HEAD], mine[PREPARED], mine[LOGITS], first, last, hidden, vocab)
+        call4(products.head.prepare, mine.normed, mine.prepared, logit_rows, hidden)
+        call7(products.head.span, m.head, mine.prepared, mine.logits, first, last, hidden, vocab)
 
     @cfunc(word(word, word))
     def run(me, argument):
-        a = carray(int64_pointer(argument), (ARGUMENTS,))
+        p = carray(void_pointer(argument), (1,), PASS)[0]
         run_thread(
             me,
-            a[THREADS],
-            carray(float64_pointer(a[EPS]), (1,))[0],
-            carray(int64_pointer(a[LAYERS]), (a[LAYERS + 1], DOWN + 1)),
-            carray(int64_pointer(a[PRODUCTS]), (5, SPAN + 1)),
-            carray(int64_pointer(a[SIZES]), (SIZES_LENGTH,)),
-            carray(int64_pointer(a[SCRATCH]), (a[THREADS], SCRATCH_LENGTH)),
-            carray(int64_pointer(a[BATCH]), (a[BATCH + 1], SEQUENCE_LENGTH)),
-            carray(int64_pointer(a[TOKENS]), (a[TOKENS + 1], ROW_LENGTH)),
-            carray(int32_pointer(a[TABLES]), (a[TABLES + 1],)),
+            p.threads,
+            carray(void_pointer(p.layers), (p.layer_count,), LAYER),
+            carray(void_pointer(p.products), (1,), PRODUCTS)[0],
+            carray(void_pointer(p.model), (1,), MODEL)[0],
+            carray(void_pointer(p.scratch), (p.threads,), SCRATCH)[me],
+            carray(void_pointer(p.sequences), (p.sequence_count,), SEQUENCE),
+            carray(void_pointer(p.rows), (p.row_count,), ROW),
+            p.logit_rows,
+            carray(int32_pointer(p.tables), (p.table_length,)),
         )
         return DONE
 

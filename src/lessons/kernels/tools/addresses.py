@@ -24,7 +24,6 @@ def _pointer_to(kind: types.Type):
 pointer = _pointer_to(types.float32)
 int64_pointer = _pointer_to(types.int64)
 int32_pointer = _pointer_to(types.int32)
-float64_pointer = _pointer_to(types.float64)
 
 
 @njit(types.void(types.int64, types.int64, types.int64), nogil=True)
