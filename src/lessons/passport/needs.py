@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -58,20 +57,6 @@ TWO_NODES = Need(
     "two NUMA nodes",
     lambda passport: len([node for node in passport.machine["nodes"] if node["cpus"]]) > 1,
     "this machine shows one NUMA node, so that no memory is remote; run it on a two-socket server",
-)
-TWO_CORES = Need(
-    "two cores",
-    lambda passport: passport.threads > 1,
-    "this process may use one core, and the experiment compares one with several; allow it more",
-)
-CACHE_SIZES = Need(
-    "known cache sizes",
-    lambda passport: bool(passport.machine["caches"]),
-    "this system does not tell how large its caches are, so that nothing can be foretold from them; "
-    "run it on Linux, outside of a virtual machine that hides them",
-)
-FIO = Need(
-    "fio", lambda passport: shutil.which("fio") is not None, "fio is not installed; install it and run again"
 )
 MODEL = Need(
     "the model's file",
