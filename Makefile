@@ -6,7 +6,7 @@ BIN := .venv/bin
 NOTEBOOKS := $(wildcard book/*.ipynb)
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lint lab passport record gpu-day preview bench address pins environment model machine clean
+.PHONY: help book test robustness lint lab passport record gpu-day preview bench address pins environment model machine clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,7 +15,10 @@ book: model machine ## build the website from the chapters, executed on this mac
 	$(BIN)/python tools/build_book.py
 
 test: book ## run every notebook that has changed, the unit tests, and the site in a browser
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/robustness tests
+
+robustness: model ## the passport and every experiment on the least machine: one CPU, little memory, no network
+	$(BIN)/python -m pytest tests/robustness
 
 lint: environment ## check style, types, and that notebooks hold no outputs
 	$(BIN)/ruff check .
