@@ -6,7 +6,7 @@ Sizes in the book are SI unless their name says otherwise: 1 GB is 10^9 bytes, 1
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 kB, MB, GB, TB, PB = 1e3, 1e6, 1e9, 1e12, 1e15
@@ -77,6 +77,8 @@ class Quantity:
         unit: its base unit: "B", "B/s", "s", "FLOP/s", "OP/s", "tokens/s", "tokens", "1" or "%" (a fraction).
         low, high: the interval of the value; equal to it for an exact number.
         n: how many samples stand behind it; 0 for a computed number.
+        source: the passport's row that it is, such as "cpu.flops.float32.1"; nothing for any other number. What is
+            calculated from it has none, and two quantities are equal whatever their sources.
     """
 
     value: float
@@ -84,6 +86,7 @@ class Quantity:
     low: float = math.nan
     high: float = math.nan
     n: int = 0
+    source: str = field(default="", compare=False, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("low", "high"):
@@ -130,6 +133,10 @@ class Quantity:
         """Return ``amount / self``: a rate into a time (bytes / (B/s)) or a time into a rate; zero as in ``ratio``."""
         ratio = Quantity(amount, self.unit).ratio(self)
         return Quantity(ratio.value, unit, ratio.low, ratio.high, self.n)
+
+    def of(self, source: str) -> Quantity:
+        """Return this quantity as the passport's row ``source``."""
+        return replace(self, source=source)
 
     def to_json(self) -> dict[str, Any]:
         return {"value": self.value, "unit": self.unit, "low": self.low, "high": self.high, "n": self.n}

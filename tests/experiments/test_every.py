@@ -144,3 +144,50 @@ def test_its_small_form_runs_draws_and_explains_on_every_machine(experiment):
             small.draw(prediction, result, figure)
             figure.canvas.draw()
             plt.close(figure)
+
+
+NUMBER = re.compile(r"^(−?[\d.,]+)\s*([PTGMkmµn]?)(.*)$")
+SCALES = {"P": 1e15, "T": 1e12, "G": 1e9, "M": 1e6, "k": 1e3, "": 1.0, "m": 1e-3, "µ": 1e-6, "n": 1e-9}
+PREFIXED = ("B", "B/s", "FLOP", "FLOP/s", "OP", "OP/s", "s")
+
+
+def shown_value(text):
+    """Return the number that a reader finds in "32.32 GB/s"."""
+    number, prefix, unit = NUMBER.match(text).groups()
+    if unit not in PREFIXED:  # "4 rows", "8 tokens", "12 %"
+        return float(number.replace(",", "")) / (100 if (prefix + unit).strip() == "%" else 1)
+    return float(number.replace(",", "")) * SCALES[prefix]
+
+
+@every
+@everywhere
+def test_who_puts_the_shown_numbers_into_the_shown_formula_gets_the_prediction(experiment, passport):
+    try:
+        if experiment.device == "cpu" or not passport.machine["gpus"]:
+            experiment.check(passport)
+        prediction = experiment.predict(passport)
+    except Unavailable:
+        return
+    by = prediction.by
+    shown = {symbol: shown_value(operand.shown) for symbol, operand in by.operands.items()}
+    # Python itself is the reference for what a formula means.
+    names = {"max": max, "min": min, "sqrt": lambda x: x**0.5, "__builtins__": {}}
+    assert eval(by.formula, names, shown) == pytest.approx(prediction.quantity.value, rel=0.004)
+    for operand in by.operands.values():
+        assert operand.name and bool(operand.row) != bool(operand.source)
+        assert not operand.row or passport.peaks[operand.row] == operand.quantity
+
+
+@every
+@everywhere
+def test_a_ratio_tells_what_it_divides(experiment, passport):
+    try:
+        if experiment.device == "cpu" or not passport.machine["gpus"]:
+            experiment.check(passport)
+        prediction = experiment.predict(passport)
+    except Unavailable:
+        return
+    assert (len(prediction.ends) == 2) == (experiment.kind == "ratio")
+    if prediction.ends:
+        upper, lower = prediction.ends.values()
+        assert upper.value / lower.value == pytest.approx(prediction.quantity.value)

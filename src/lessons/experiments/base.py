@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from lessons.errors import LessonError
+from lessons.experiments.derivation import Derivation
 from lessons.experiments.text import fill, passages
+from lessons.measure.verdict import bounded, counted, foreseen, judged
 from lessons.passport.needs import Need, missing
 from lessons.units import Quantity, format_value
 
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
 
     from lessons.passport import Passport
 
+# A count must come out equal, a bound may not be beaten, an estimate says no more than what is to be expected. A ratio
+# is an estimate of two things at once, and foreseen only where both of them are.
+Kind = Literal["count", "at most", "at least", "estimate", "ratio"]
 Progress = Callable[[str], None]
 SILENT: Progress = lambda message: None  # noqa: E731
 
@@ -34,22 +39,36 @@ class Outcome:
         data: everything that the figure and the text need: what JSON holds (numbers, strings, lists, dicts) and
             quantities anywhere in it.
         textbook: of a prediction, what the textbook's closed form gives where it is known to miss here.
+        by: of a prediction, the sum that gives its quantity.
+        ends: of a ratio, the two absolute values that it divides, by their names: the upper one first. A prediction
+            and its result use the same names.
     """
 
     quantity: Quantity
     data: dict[str, Any] = field(default_factory=dict)
     textbook: Quantity | None = None
+    by: Derivation | None = None
+    ends: dict[str, Quantity] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         record = {"quantity": self.quantity.to_json(), "data": _to_json(self.data)}
         if self.textbook is not None:
             record["textbook"] = self.textbook.to_json()
+        if self.by is not None:
+            record["by"] = self.by.to_json()
+        if self.ends:
+            record["ends"] = _to_json(self.ends)
         return record
 
     @staticmethod
     def from_json(record: dict[str, Any]) -> Outcome:
-        textbook = Quantity.from_json(record["textbook"]) if "textbook" in record else None
-        return Outcome(Quantity.from_json(record["quantity"]), _from_json(record["data"]), textbook)
+        return Outcome(
+            Quantity.from_json(record["quantity"]),
+            _from_json(record["data"]),
+            Quantity.from_json(record["textbook"]) if "textbook" in record else None,
+            Derivation.from_json(record["by"]) if "by" in record else None,
+            _from_json(record.get("ends", {})),
+        )
 
 
 class Experiment:
@@ -61,6 +80,7 @@ class Experiment:
     Attributes:
         id: "<slug>.<name>", the same in the ledger, the recordings and the report card.
         unit: the unit of the compared quantity (see ``lessons.units``).
+        kind: what the prediction claims, see ``Kind``.
         device: "cpu" or "cuda".
         needs: what a machine must have for it.
         panels: rows and columns of the figure; None for an experiment without one.
@@ -71,6 +91,7 @@ class Experiment:
 
     id: str
     unit: str
+    kind: Kind = "estimate"
     device: str = "cpu"
     needs: Sequence[Need] = ()
     panels: tuple[int, int] | None = (1, 1)
@@ -129,6 +150,19 @@ class Experiment:
             Unavailable: when this machine has not got what the experiment needs.
         """
         raise NotImplementedError
+
+    def verdict(self, prediction: Outcome, result: Outcome) -> str:
+        """Return how the result came out beside the prediction, as the experiment's kind judges it."""
+        ratio = result.quantity.ratio(prediction.quantity)
+        match self.kind:
+            case "count":
+                return counted(ratio)
+            case "at most" | "at least":
+                return bounded(ratio, self.kind)
+            case "ratio":
+                ends = prediction.ends
+                return judged(ratio, *(result.ends[name].ratio(end) for name, end in ends.items()))
+        return foreseen(ratio)
 
     def draw(self, prediction: Outcome, result: Outcome, figure: Figure) -> None:
         """Draw both on ``figure``, which has ``panels`` axes already."""

@@ -9,8 +9,14 @@ BAND = 1.25
 
 AS_FORESEEN, MORE, LESS, UNSURE = "as-foreseen", "more-than-foreseen", "less-than-foreseen", "cant-tell"
 FORESEEN = (AS_FORESEEN, MORE, LESS, UNSURE)
+# A ratio may come out as foretold because both of its ends miss alike.
 CANCEL = "errors-cancel"
 JUDGED = (*FORESEEN, CANCEL)
+# Nothing may be better than a bound: where something surely is, the bound is wrong.
+BEATEN = "bound-beaten"
+AT_MOST, AT_LEAST = (AS_FORESEEN, LESS, UNSURE, BEATEN), (AS_FORESEEN, MORE, UNSURE, BEATEN)
+EQUAL, UNEQUAL = "equal", "unequal"
+COUNTED = (EQUAL, UNEQUAL)
 
 
 def within(value: float, band: float = BAND) -> bool:
@@ -52,6 +58,28 @@ def judged(ratio: Quantity, *ends: Quantity) -> str:
     verdict = foreseen(ratio)
     missed = any(foreseen(end) in (MORE, LESS) for end in ends)
     return CANCEL if verdict == AS_FORESEEN and missed else verdict
+
+
+def bounded(ratio: Quantity, side: str) -> str:
+    """Return how close a measurement came to its bound, decided on the whole interval.
+
+    Args:
+        ratio: measured over the bound.
+        side: "at most" where the bound is the largest value possible, "at least" where it is the smallest.
+
+    Returns:
+        "bound-beaten" where the whole interval lies beyond the bound. Else as ``foreseen``, the side of the interval
+        that lies beyond not counted.
+    """
+    if ratio.low > 1 if side == "at most" else ratio.high < 1:
+        return BEATEN
+    low, high = (min(q, 1.0) if side == "at most" else max(q, 1.0) for q in (ratio.low, ratio.high))
+    return foreseen(Quantity(ratio.value, "1", low, high))
+
+
+def counted(ratio: Quantity) -> str:
+    """Return "equal" where a count came out as predicted, to the rounding of a float, else "unequal"."""
+    return EQUAL if abs(ratio.value - 1) < 1e-9 else UNEQUAL
 
 
 def differs(quantity: Quantity, other: float = 1.0) -> int:

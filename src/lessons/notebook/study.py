@@ -54,7 +54,7 @@ def show(
     guess: float | None = None,
     badge: str = "",
 ) -> None:
-    """Display a prediction and a result: the question, the numbers, the figure, the explanation.
+    """Display a prediction and a result: the question, the sum, the numbers, the figure, the explanation.
 
     Args:
         experiment: whose they are.
@@ -62,6 +62,7 @@ def show(
         guess: the reader's own.
         badge: where the result comes from, when it was not measured just now.
     """
+    from lessons.notebook.derivations import ends, worked
     from lessons.notebook.tables import table
 
     ratio = result.quantity.ratio(prediction.quantity)
@@ -73,7 +74,11 @@ def show(
         rows.insert(0, ("your guess", type(result.quantity)(guess, result.quantity.unit)))
     rows.append((f"{found} / predicted", ratio))
     _show(_markdown(f"**{experiment.question}**" + (f"  \n*{badge}*" if badge else "")))
+    if sum_ := worked(experiment, prediction):
+        _show(_markdown(sum_))
     _show(table(rows, ["", experiment.title]))
+    if both := ends(experiment, prediction, result):
+        _show(both)
     if experiment.panels:
         _show(picture(experiment, prediction, result))
     _show(_markdown(experiment.explain(prediction, result)))

@@ -55,13 +55,13 @@ class Passport:
         return next((c["bytes"] for c in self.machine["caches"] if c["level"] == level), None)
 
     def peak(self, key: str) -> Quantity:
-        """Return one quantity.
+        """Return one quantity, which carries ``key`` as its source.
 
         Raises:
             PassportError: when this machine has no such value, or when it was not measured.
         """
         try:
-            return self.peaks[key]
+            return self.peaks[key].of(key)
         except KeyError:
             pass
         if key.startswith("cuda.") and not self.machine.get("gpus"):
@@ -126,7 +126,7 @@ class Passport:
             )
         key = f"cpu.held.{caches[-1]['level']}"
         try:
-            return self.peaks[key]
+            return self.peaks[key].of(key)
         except KeyError:
             return Quantity(caches[-1]["bytes"], "B")
 

@@ -7,13 +7,14 @@ from functools import partial
 from typing import Any
 
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
+from lessons.experiments.derivation import Derivation, Operand
 from lessons.experiments.looks import ceiling, measured, roofs
 from lessons.experiments.roofline.sizes import memory_bytes
 from lessons.formulas.roofline import gemm, time_bound
 from lessons.kernels.gemv import MAX_ROWS
 from lessons.measure import time
 from lessons.measure.conditions import one_thread
-from lessons.measure.verdict import FORESEEN, differs, foreseen
+from lessons.measure.verdict import FORESEEN, differs
 from lessons.units import Quantity, format_value
 
 
@@ -32,18 +33,39 @@ class Batch(Experiment):
 
     def predict(self, passport) -> Outcome:
         outputs = memory_bytes(self.limit) // (4 * self.inputs)
-        peak, rate = passport.matmul("float32").value, passport.bandwidth("read").value
+        library, read = passport.matmul("float32"), passport.bandwidth("read")
+        ours = passport.product("float32", "float32")
         rows = [2**i for i in range(11)]
-        textbook = [time_bound(gemm(m, outputs, self.inputs, 4), peak, rate) for m in rows]
+        works = [gemm(m, outputs, self.inputs, 4) for m in rows]
+        textbook = [time_bound(work, library.value, read.value) for work in works]
         # Our product streams the weights as fast as the memory gives them and hides one row's arithmetic behind them.
         # Of each further row it hides nothing: both keep the core's short list of unfinished instructions busy.
-        one = 2 * outputs * self.inputs / passport.product("float32", "float32").value
+        one = works[0].flop / ours.value
         seconds = [t if m > MAX_ROWS else textbook[0] + (m - 1) * one for m, t in zip(rows, textbook)]
-        peak_fma = passport.flops("float32").value
+        operands = {
+            "W": Operand("bytes of the matrix", Quantity(4 * outputs * self.inputs, "B"), "chosen"),
+            "R": Operand("reads in memory", read),
+            "F": Operand("operations of one row", Quantity(works[0].flop, "FLOP"), "counted"),
+        }
+        torch = Operand("torch, large matrix product", library)
+        due = Derivation("2 * (W / R) / (F / P)", {**operands, "P": torch})
+        doubled = Derivation(
+            "1 + (W / R) / (F / Q)", {**operands, "Q": Operand("our product of few rows", ours)}
+        )
+        if doubled.value > MAX_ROWS:  # then it is torch's product that is the faster one
+            doubled = Derivation(f"max({MAX_ROWS}, {due.formula})", due.operands)
+        peak = passport.flops("float32").value
         return Outcome(
-            Quantity(crossing(rows, seconds), self.unit),
-            {"rows": rows, "seconds": seconds, "peak": peak_fma, "matmul": peak, "bandwidth": rate},
-            textbook=Quantity(crossing(rows, textbook), self.unit),
+            doubled.quantity(self.unit),
+            {
+                "rows": rows,
+                "seconds": seconds,
+                "peak": peak,
+                "matmul": library.value,
+                "bandwidth": read.value,
+            },
+            textbook=due.quantity(self.unit),
+            by=doubled,
         )
 
     @one_thread()
@@ -117,7 +139,7 @@ class Batch(Experiment):
         library = {1: "library-slower", 0: "library-alike", -1: "library-faster"}[gap]
         if result.quantity.high >= result.data["rows"][-1]:
             return [library, "not-doubled"]
-        return [library, foreseen(result.quantity.ratio(prediction.quantity))]
+        return [library, self.verdict(prediction, result)]
 
 
 def _best(ours: list[Quantity], library: list[Quantity]) -> list[Quantity]:

@@ -6,13 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
+from lessons.experiments.derivation import Derivation, Operand
 from lessons.experiments.roofline.sizes import GIB, memory_bytes
 from lessons.formulas.memory import first_touch_time, write_allocate_factor
 from lessons.measure import time
-from lessons.measure.verdict import FORESEEN, differs, foreseen
+from lessons.measure.verdict import JUDGED, differs
 from lessons.units import Quantity, format_value
 
 WAYS = ("naive", "preallocated", "blocked", "fused")
+ENDS = ("naive", "fused")
 
 
 class Fusion(Experiment):
@@ -20,11 +22,12 @@ class Fusion(Experiment):
 
     id = "roofline.fusion"
     unit = "1"
+    kind = "ratio"
     SMALL = {"limit": 1 << 20}
     FINDINGS = (
         *("no-gain", "faults-most", "traffic-most", "parts-cant-tell"),
         *("blocked-slower", "blocked-faster", "blocked-alike"),
-        *FORESEEN,
+        *JUDGED,
     )
 
     def __init__(self, limit: int = GIB) -> None:
@@ -32,19 +35,29 @@ class Fusion(Experiment):
 
     def predict(self, passport) -> Outcome:
         size = self._bytes()
-        copy = passport.bandwidth("copy").value
+        rate, fault = passport.bandwidth("copy"), passport.cost("page_fault")
+        copy = rate.value
         # A pass in place reads the line that it writes anyway: it moves two arrays where a copy moves three.
         in_place = copy * write_allocate_factor(1, 1)
         fresh, again = 2 * size / copy, 2 * size / in_place
-        faults = first_touch_time(size, passport.cost("page_fault").value)
+        faults = first_touch_time(size, fault.value)
         parts = {
             "naive": {"traffic": 4 * fresh, "faults": 4 * faults},
             "preallocated": {"traffic": fresh + 3 * again, "faults": 0.0},
             "blocked": {"traffic": fresh, "faults": 0.0},
             "fused": {"traffic": fresh, "faults": 0.0},
         }
-        gain = sum(parts["naive"].values()) / sum(parts["fused"].values())
-        return Outcome(Quantity(gain, self.unit), {"parts": parts})
+        by = Derivation(
+            "4 * (2 * N / R + n * f) / (2 * N / R)",
+            {
+                "N": Operand("bytes of an array, read and written", Quantity(size, "B"), "chosen"),
+                "R": Operand("a copy in memory, read plus written", rate),
+                "n": Operand("pages of an array", Quantity(round(faults / fault.value), "1"), "counted"),
+                "f": Operand("first touch of a page", fault),
+            },
+        )
+        ends = {way: Quantity(sum(parts[way].values()), "s") for way in ENDS}
+        return Outcome(by.quantity(self.unit), {"parts": parts}, by=by, ends=ends)
 
     def _bytes(self) -> int:
         return memory_bytes(self.limit) // 4
@@ -66,7 +79,7 @@ class Fusion(Experiment):
         for name, way in ways.items():
             progress(name)
             data[name] = time(way, samples=5).median()
-        return Outcome(data["naive"].ratio(data["fused"]), data)
+        return Outcome(data["naive"].ratio(data["fused"]), data, ends={way: data[way] for way in ENDS})
 
     def draw(self, prediction: Outcome, result: Outcome, figure) -> None:
         from lessons import figures
@@ -110,7 +123,7 @@ class Fusion(Experiment):
         return [
             _saved(result),
             {1: "blocked-slower", -1: "blocked-faster", 0: "blocked-alike"}[by_hand],
-            foreseen(result.quantity.ratio(prediction.quantity)),
+            self.verdict(prediction, result),
         ]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from lessons.datasheets import model
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
+from lessons.experiments.derivation import Derivation, Operand
 from lessons.experiments.looks import axes, measured, roofs
 from lessons.experiments.roofline import step as roofline_step
 from lessons.formulas.llama import matrix_rows
@@ -35,12 +36,11 @@ class ModelStep(Experiment):
 
     def predict(self, passport) -> Outcome:
         shape = model(self.name)
-        peak = passport.flops("float32").value
-        rates = {
-            level: passport.bandwidth("read", level).value
-            for level in ("l2", "dram")
-            if level in passport.levels
+        roof, row_end = passport.flops("float32"), passport.row_end()
+        read = {
+            level: passport.bandwidth("read", level) for level in ("l2", "dram") if level in passport.levels
         }
+        peak, rates = roof.value, {level: rate.value for level, rate in read.items()}
         data: dict[str, Any] = {"peak": peak, "bandwidths": rates, "calls": roofline_step.calls(shape)}
         for phase, (rows, context) in self.phases().items():
             works = roofline_step.works(shape, rows, context)
@@ -48,11 +48,23 @@ class ModelStep(Experiment):
                 name: {"flop": w.flop, "bytes": w.bytes, "seconds": time_bound(w, peak, rates["dram"])}
                 for name, w in works.items()
             }
-        total = sum(data["decode"][name]["seconds"] * n for name, n in data["calls"].items())
-        # A product of one row brings the lanes of a sum together at the end of each of the matrix's rows.
-        ends = matrix_rows(shape) * passport.row_end().value
-        data["row_ends"] = ends
-        return Outcome(Quantity(total + ends, self.unit), data, textbook=Quantity(total, self.unit))
+        moved = sum(data["decode"][name]["bytes"] * n for name, n in data["calls"].items())
+        # One token does half a FLOP for each byte, so the bytes are the bound. And a product of one row brings the
+        # lanes of a sum together at the end of each of the matrix's rows.
+        rows = matrix_rows(shape)
+        data["row_ends"] = rows * row_end.value
+        by = Derivation(
+            "B / R + n * e",
+            {
+                "B": Operand("operands of all operations", Quantity(moved, "B"), f"shape of {shape.name}"),
+                "R": Operand("reads in memory", read["dram"]),
+                "n": Operand("rows of all matrices", Quantity(rows, "1"), f"shape of {shape.name}"),
+                "e": Operand("end of a matrix's row", row_end),
+            },
+        )
+        return Outcome(
+            by.quantity(self.unit), data, textbook=Quantity(moved / rates["dram"], self.unit), by=by
+        )
 
     def run(self, progress: Progress = SILENT) -> Outcome:
         shape = model(self.name)
@@ -106,7 +118,7 @@ class ModelStep(Experiment):
 
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
         small, large = _missed(prediction, result)
-        verdict = foreseen(result.quantity.ratio(prediction.quantity))
+        verdict = self.verdict(prediction, result)
         return [verdict, *["below-their-roof"] * bool(large), "calls" if small else "no-calls"]
 
 

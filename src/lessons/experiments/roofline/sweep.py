@@ -9,11 +9,12 @@ from typing import Any
 
 from lessons import topology
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
+from lessons.experiments.derivation import Derivation, Operand
 from lessons.experiments.looks import NAMES, colour, measured, roofs
 from lessons.experiments.roofline.sizes import GIB, memory_bytes
-from lessons.formulas.roofline import attainable, horner, ridge
+from lessons.formulas.roofline import attainable, horner
 from lessons.measure import time
-from lessons.measure.verdict import FORESEEN, differs, foreseen
+from lessons.measure.verdict import FORESEEN, differs
 from lessons.passport import needs
 from lessons.units import Quantity, format_value, percent
 
@@ -32,11 +33,18 @@ class Sweep(Experiment):
 
     def predict(self, passport) -> Outcome:
         device = self.device
-        peak = passport.flops("float32", device=device).value
+        peak = passport.flops("float32", device=device)
         levels = ["dram"] if device == "cuda" or "l2" not in passport.levels else ["l2", "dram"]
-        rates = {level: passport.bandwidth("copy", level, device=device).value for level in levels}
-        value = ridge(peak, rates["dram"])
-        return Outcome(Quantity(value, self.unit), {"peak": peak, "bandwidths": rates})
+        rates = {level: passport.bandwidth("copy", level, device=device) for level in levels}
+        by = Derivation(
+            "P / R",
+            {
+                "P": Operand("float32 multiply-adds in registers", peak),
+                "R": Operand("a copy in memory, read plus written", rates["dram"]),
+            },
+        )
+        data = {"peak": peak.value, "bandwidths": {level: rate.value for level, rate in rates.items()}}
+        return Outcome(by.quantity(self.unit), data, by=by)
 
     def run(self, progress: Progress = SILENT) -> Outcome:
         sizes = {"dram": memory_bytes(self.limit)}
@@ -88,7 +96,7 @@ class Sweep(Experiment):
         knee = differs(*at_ridge(prediction, result.data["dram"]))
         over = any(differs(share) > 0 for share in shares(prediction, result))
         return [
-            foreseen(result.quantity.ratio(prediction.quantity)),
+            self.verdict(prediction, result),
             {1: "overlap", 0: "knee-cant-tell", -1: "disturbed"}[knee],
             *["over-the-roof"] * over,
         ]
