@@ -4,7 +4,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lessons.measure.verdict import AS_FORESEEN, BAND, LESS, MORE, UNSURE, differs, foreseen, judged
+from lessons.measure.verdict import (
+    AS_FORESEEN,
+    BAND,
+    BEATEN,
+    EQUAL,
+    LESS,
+    MORE,
+    UNEQUAL,
+    UNSURE,
+    bounded,
+    counted,
+    differs,
+    foreseen,
+    judged,
+)
 from lessons.units import Quantity
 
 ends = st.tuples(st.floats(0.01, 100), st.floats(0.01, 100)).map(sorted)
@@ -64,3 +78,36 @@ def test_two_things_differ_where_the_interval_leaves_out_one():
 )
 def test_a_ratio_that_agrees_is_not_enough(ratio, ends, verdict):
     assert judged(ratio, *ends) == verdict
+
+
+@pytest.mark.parametrize(
+    ("ratio", "at_most", "at_least"),
+    [
+        (interval(0.9, 1.1), AS_FORESEEN, AS_FORESEEN),
+        (
+            interval(0.9, 1.9),
+            AS_FORESEEN,
+            UNSURE,
+        ),  # what lies beyond a bound is noise, as long as not all does
+        (interval(0.4, 1.1), UNSURE, AS_FORESEEN),
+        (interval(0.4, 0.6), LESS, BEATEN),
+        (interval(1.5, 1.9), BEATEN, MORE),
+        (interval(1.01, 1.02), BEATEN, AS_FORESEEN),
+        (interval(0.98, 0.99), AS_FORESEEN, BEATEN),
+    ],
+)
+def test_nothing_beats_a_bound(ratio, at_most, at_least):
+    assert bounded(ratio, "at most") == at_most and bounded(ratio, "at least") == at_least
+
+
+@given(ends)
+def test_a_bound_from_below_is_one_from_above_upside_down(pair):
+    low, high = pair
+    opposite = {MORE: LESS, LESS: MORE}
+    found = bounded(interval(1 / high, 1 / low), "at most")
+    assert bounded(interval(low, high), "at least") == opposite.get(found, found)
+
+
+def test_a_count_is_equal_or_not():
+    assert counted(interval(1, 1)) == EQUAL and counted(interval(1 + 1e-12, 1 + 1e-12)) == EQUAL
+    assert counted(interval(1.0001, 1.0001)) == UNEQUAL

@@ -50,7 +50,7 @@ class Fusion(Experiment):
         by = Derivation(
             "4 * (2 * N / R + n * f) / (2 * N / R)",
             {
-                "N": Operand("bytes of an array, read and written", Quantity(size, "B"), "chosen"),
+                "N": Operand("bytes of one array", Quantity(size, "B"), "chosen"),
                 "R": Operand("a copy in memory, read plus written", rate),
                 "n": Operand("pages of an array", Quantity(round(faults / fault.value), "1"), "counted"),
                 "f": Operand("first touch of a page", fault),
