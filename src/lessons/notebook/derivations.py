@@ -11,10 +11,10 @@ from lessons.units import format_value
 
 KINDS = {
     "count": "a count, which must come out equal",
-    "at most": "a bound: it can't be more",
-    "at least": "a bound: it can't be less",
+    "at most": "a bound, which nothing can exceed",
+    "at least": "a bound, below which nothing can go",
     "estimate": "an estimate",
-    "ratio": "a ratio, and so two estimates",
+    "ratio": "a ratio of two estimates",
 }
 
 
@@ -28,7 +28,7 @@ def worked(experiment: Experiment, prediction: Outcome) -> str:
         return ""
     result = format_value(prediction.quantity.value, prediction.quantity.unit)
     lines = [
-        f"Predicted, as {KINDS[experiment.kind]}: `{by.written()}` = {by.substituted()} = **{result}**",
+        f"**Prediction**, {KINDS[experiment.kind]}: `{by.written()}` = {by.substituted()} = **{result}**",
         "",
     ]
     return "\n".join(lines + [f"- `{symbol}`: {_operand(o)}" for symbol, o in by.operands.items()])
