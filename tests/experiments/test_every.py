@@ -6,12 +6,11 @@ import re
 from importlib import import_module
 
 import matplotlib
-import matplotlib.pyplot as plt
 import pytest
 from machines import MACHINES
 
 import lessons.experiments
-from lessons import topology
+from lessons import figures, topology
 from lessons.experiments import text
 from lessons.experiments.base import Outcome, Unavailable
 from lessons.passport import Passport, needs
@@ -22,6 +21,22 @@ EXPERIMENTS = [e for name in CHAPTERS for e in import_module(f"lessons.experimen
 EXAMPLES = [example for name in CHAPTERS for example in import_module(f"test_{name}").EXAMPLES]
 HERE = Passport(topology.read().to_json(), "here", "", {}, {})
 matplotlib.use("agg")
+
+COLUMNS = {
+    "wide": (768, 12.0),
+    "narrow": (342, 11.0),
+}  # pixels of the page's column and of the least text in it
+
+
+def unreadable(picture):
+    """Fail where a drawing has text too small for its screen; Chromium shows these widths at 1400 and 390 pixels."""
+    drawings = dict(re.findall(r'<svg class="lessons-(wide|narrow)" (.*?)</svg>', picture.html))
+    assert drawings.keys() == COLUMNS.keys()
+    for kind, (column, least) in COLUMNS.items():
+        width = float(re.search(r'viewBox="0 0 ([\d.]+) ', drawings[kind])[1])
+        sizes = [float(size) for size in re.findall(r"font(?:-size)?:[^;\"]*?([\d.]+)px", drawings[kind])]
+        assert sizes and min(sizes) * column / width >= least, kind
+
 
 every = pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda e: e.id)
 everywhere = pytest.mark.parametrize("passport", MACHINES, ids=lambda p: p.fingerprint)
@@ -140,10 +155,10 @@ def test_its_small_form_runs_draws_and_explains_on_every_machine(experiment):
         assert small.explain(prediction, result)
         assert bool(small.alt(prediction, result)) == bool(small.panels)
         if small.panels:
-            figure, _ = plt.subplots(*small.panels)
-            small.draw(prediction, result, figure)
-            figure.canvas.draw()
-            plt.close(figure)
+            figure, _ = figures.new(small.panels)
+            with figures.style():
+                small.draw(prediction, result, figure)
+            unreadable(figures.render(figure, small.alt(prediction, result)))
 
 
 NUMBER = re.compile(r"^(−?[\d.,]+)\s*([PTGMkmµn]?)(.*)$")

@@ -52,14 +52,25 @@ def test_every_colour_can_follow_the_theme():
         assert f"var(--lessons-{name}," in markup
 
 
-def test_panels_side_by_side_have_a_stacked_drawing_for_phones():
+def test_a_phone_gets_a_narrow_drawing_with_its_panels_stacked():
     boxes = re.findall(
         r'class="lessons-(wide|narrow)".*?viewBox="0 0 ([\d.]+) ([\d.]+)"', picture((1, 2)).html
     )
     (wide, wide_x, wide_y), (narrow, narrow_x, narrow_y) = boxes
     assert (wide, narrow) == ("wide", "narrow")
     assert float(wide_x) > float(wide_y) and float(narrow_x) < float(narrow_y)
-    assert picture((2, 1)).html.count("<svg ") == 1
+    assert picture((2, 1)).html.count("<svg ") == 2
+
+
+def test_a_legend_below_the_panels_fits_a_phone():
+    figure, (ax,) = figures.new()
+    for i in range(5):
+        ax.plot([0, 1], [0, i], label=f"a line with a long name, {i}")
+    figure.legend(loc="outside lower center", ncols=5)
+    figures.render(figure, "five lines")
+    (legend,) = figure.legends
+    assert legend.get_window_extent().x0 >= 0 and legend.get_window_extent().x1 <= figure.bbox.width
+    assert len(legend.get_texts()) == 5
 
 
 def test_the_bundle_has_a_fallback_for_each_reader():

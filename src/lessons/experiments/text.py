@@ -101,3 +101,9 @@ def _parts(text: str, mark: str, path: Path) -> list[tuple[str, str]]:
     if twice := [heading for heading in headings if headings.count(heading) > 1]:
         raise LessonError(f"{path} has the heading {mark}{twice[0]} twice; keep one")
     return list(zip(headings, parts[1::2]))
+
+
+def diagram_text(slug: str) -> dict[str, str]:
+    """Return the passages of a chapter's diagram, the section ``diagram`` of its text; ``alt`` is on one line."""
+    passages = sections(FOLDER / slug / "text.md")["diagram"]
+    return {**passages, "alt": " ".join(passages["alt"].split())}

@@ -26,8 +26,10 @@ FOREGROUND = "#444444"
 MUTED = "#d0d0d0"
 BACKGROUND = "#fefefe"  # not pure white: render() must tell the page's background from white paint
 
-PANEL_WIDTH, PANEL_HEIGHT = 6.0, 3.5  # inches
-WIDEST = 8.6  # a row of panels shares this: wider, and its text is too small in the page's column
+# Inches. Ten-point text, the smallest there is, is then 12 pixels high in the page's column, and 11 on a phone.
+TEXT = 10  # points
+WIDE, NARROW = 8.6, 4.3
+PANEL_HEIGHT = 3.5
 
 
 def _settings() -> dict[Any, Any]:
@@ -41,15 +43,15 @@ def _settings() -> dict[Any, Any]:
         "axes.prop_cycle": cycler(color=list(COLOURS.values())),
         "axes.spines.right": False,
         "axes.spines.top": False,
-        "axes.titlesize": 10.5,
+        "axes.titlesize": TEXT,
         "figure.facecolor": "none",
-        "font.size": 10,
+        "font.size": TEXT,
         "grid.color": MUTED,
         "grid.linewidth": 0.6,
         "legend.edgecolor": "none",
         "legend.facecolor": BACKGROUND,
         "legend.framealpha": 0.8,
-        "legend.fontsize": 9,
+        "legend.fontsize": TEXT,
         "lines.linewidth": 1.8,
         "lines.markersize": 5,
         "svg.fonttype": "none",
@@ -79,8 +81,7 @@ def new(panels: tuple[int, int] = (1, 1)) -> tuple[Figure, NDArray]:
         The figure, and its axes as a one-dimensional array, row by row.
     """
     rows, columns = panels
-    width = min(PANEL_WIDTH * columns, WIDEST)
     with style():
-        figure = Figure(figsize=(width, PANEL_HEIGHT * rows), layout="constrained")
+        figure = Figure(figsize=(WIDE, PANEL_HEIGHT * rows), layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False)
     return figure, axes.ravel()

@@ -11,8 +11,9 @@ from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
+from matplotlib.legend import Legend
 
-from lessons.figures.style import BACKGROUND, COLOURS, FOREGROUND, MUTED, PANEL_HEIGHT, PANEL_WIDTH, style
+from lessons.figures.style import BACKGROUND, COLOURS, FOREGROUND, MUTED, NARROW, style
 
 # Each colour becomes a CSS variable, which book/assets/book.css sets for the light and the dark theme.
 # Where that style sheet is not loaded, JupyterLab's variables answer, and else the colour itself.
@@ -41,8 +42,8 @@ class Picture:
 def render(figure: Figure, alt: str) -> Picture:
     """Turn a figure into a ``Picture``: inline SVG, with a PNG for where HTML is not shown.
 
-    A figure whose panels stand side by side is drawn a second time with its panels stacked, for narrow
-    screens; the figure passed in stays stacked, so draw nothing more on it.
+    It is drawn a second time for narrow screens, panels that stand side by side one below the other; the figure
+    passed in stays narrow, so draw nothing more on it.
 
     Args:
         figure: from ``figures.new``.
@@ -56,9 +57,9 @@ def render(figure: Figure, alt: str) -> Picture:
     with style():
         png = io.BytesIO()
         figure.savefig(png, format="png", dpi=100, facecolor="white")
-        drawings = [("", _svg(figure))]
-        if _stack(figure):
-            drawings = [("lessons-wide", drawings[0][1]), ("lessons-narrow", _svg(figure))]
+        drawings = [("lessons-wide", _svg(figure))]
+        _make_narrow(figure)
+        drawings.append(("lessons-narrow", _svg(figure)))
     inner = "".join(svg.replace("<svg ", f'<svg class="{kind}" ', 1) for kind, svg in drawings)
     # The figure element carries the one description; the drawing's own text would be read out tick by tick.
     markup = f'<figure class="lessons-figure" role="img" aria-label="{html.escape(alt)}">{inner}</figure>'
@@ -99,16 +100,28 @@ def _fluid(text: str) -> str:
     return text.replace(size[0], f'aria-hidden="true" width="100%" style="{look}"', 1)
 
 
-def _stack(figure: Figure) -> bool:
-    """Put panels that stand side by side one below the other; say whether there were any."""
+def _make_narrow(figure: Figure) -> None:
+    """Give a figure the width of a phone: panels side by side go below each other, and legends get fewer columns."""
     panels = [(ax, ax.get_subplotspec()) for ax in figure.axes]
     grid = next((spec.get_gridspec() for _, spec in panels if spec is not None), None)
-    if grid is None or grid.ncols == 1:
-        return False
-    rows = grid.nrows * grid.ncols
-    tall = GridSpec(rows, 1, figure=figure)
-    for ax, spec in panels:
-        if spec is not None:
-            ax.set_subplotspec(tall[spec.num1])
-    figure.set_size_inches(PANEL_WIDTH, PANEL_HEIGHT * rows)
-    return True
+    height = figure.get_figheight()
+    if grid is not None and grid.ncols > 1:
+        tall = GridSpec(grid.nrows * grid.ncols, 1, figure=figure)
+        for ax, spec in panels:
+            if spec is not None:
+                ax.set_subplotspec(tall[spec.num1])
+        height *= grid.ncols
+    figure.set_size_inches(NARROW, height)
+    for legend in list(figure.legends):
+        _refit(figure, legend)
+
+
+def _refit(figure: Figure, legend: Legend) -> None:
+    """Give a legend below the panels as many columns as fit the figure's width."""
+    handles, labels = legend.legend_handles, [text.get_text() for text in legend.get_texts()]
+    for columns in range(len(labels), 0, -1):
+        legend.remove()
+        legend = figure.legend(handles, labels, loc="outside lower center", ncols=columns)
+        figure.draw_without_rendering()
+        if legend.get_window_extent().width <= figure.bbox.width:
+            return

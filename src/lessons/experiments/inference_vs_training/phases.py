@@ -168,13 +168,13 @@ class Phases(Experiment):
             style |= {"linestyle": ":", "mfc": "none"}
             looks.measured(right, p[phase]["tokens"], used, label=f"{phase}, MFU", **style)
         left.set_title("where each pass stands")
-        left.legend(loc="lower right", fontsize=8)
+        left.legend(loc="lower right")
         right.set_title("what a pass uses")
         right.set_xscale("log", base=2)
         right.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         right.set_xlabel("tokens in a pass")
         figures.rate_axis(right.yaxis, "%")
-        right.legend(loc="upper right", fontsize=8)
+        right.legend(loc="upper right")
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         decode, prefill = (result.data[phase]["seconds"] for phase in ("decode", "prefill"))

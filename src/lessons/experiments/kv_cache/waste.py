@@ -79,7 +79,7 @@ class Waste(Experiment):
         left.set_xticks(range(len(NAMES)), [name.replace(" of ", "\nof ") for name in NAMES.values()])
         left.set_ylim(0, 1)
         left.set_ylabel("share of the cache memory")
-        left.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3, fontsize=8)
+        figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=6)
         figures.predicted(right, self.block_sizes, prediction.data["waste"], "half a block a sequence")
         figures.measured(right, self.block_sizes, result.data["waste"], label="simulated")
         figures.rate_axis(right.yaxis, "%")
