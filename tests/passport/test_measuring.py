@@ -95,6 +95,8 @@ def test_a_page_is_stale_by_its_code_and_by_its_sizes():
     assert stale(page, levels, larger) == "its working sets have changed"
     assert stale(take(plain, MACHINE, print), plain, larger) == ""
     assert stale(None, plain, MACHINE) == "not measured yet"
+    assert stale(dataclasses.replace(page, peaks={}), levels, MACHINE) == "it holds nothing of l1, l2, dram"
+    assert stale(dataclasses.replace(page, peaks={}), plain, MACHINE) == ""  # a probe may find nothing
     assert stale(dataclasses.replace(page, files="0"), levels, MACHINE) == ""
     assert stale(dataclasses.replace(page, digest="not looked at"), levels, MACHINE) == ""
     older = dataclasses.replace(page, files="0", digest="0")

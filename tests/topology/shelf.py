@@ -77,7 +77,8 @@ RYZEN_5950X = Machine(
     "Ryzen 9 5950X", range(32), epyc(16, 32, 512, 32768), 64 * GiB, cores=32, reached=64, dram=256,
     one=levels(16, 128, 2048), each=levels(8, 128, 1280),
 )  # fmt: skip
-# amd.com, Ryzen 9 7950X3D: 16 MB of L2, 128 MB of L3; 64 MB of it are stacked on one of the halves.
+# hothardware.com (AMD's chipset driver for V-Cache): 64 MB are stacked on one half of a Ryzen 9 7950X3D, whose L3 has
+# 96 MB then, and the other's 32 MB. It should be the first half, as in its successor (rmnr.net, 9950X3D).
 RYZEN_7950X3D = Machine(
     "Ryzen 9 7950X3D", range(32),
     ((1, 32, split(16, 1, 16)), (2, 1024, split(16, 1, 16)), (3, 98304, ["0-7,16-23"]), (3, 32768, ["8-15,24-31"])),
@@ -91,7 +92,7 @@ ALDER_LAKE = Machine(
         (1, 48, split(12, 2)), (1, 32, split(8, 1, first=12)),
         (2, 1280, split(12, 2)), (2, 2048, split(8, 4, first=12)), (3, 24576, ["0-19"]),
     ),
-    32 * GiB, cores=20, reached=24, dram=128, one=levels(24, 192, 5120), each=levels(12, 192, 1190),
+    32 * GiB, cores=20, reached=24, dram=160, one=levels(24, 192, 5120), each=levels(12, 192, 1190),
 )  # fmt: skip
 # edc.intel.com, data sheet 792044 (Meteor Lake): fast cores 48 KB and 2 MB, four frugal ones 2 MB together, and two
 # on another tile 2 MB together, which the 24 MB of the others (ark.intel.com, Core Ultra 7 155H) do not serve.
@@ -101,13 +102,13 @@ METEOR_LAKE = Machine(
         (1, 48, split(12, 2)), (1, 32, split(10, 1, first=12)), (2, 2048, split(12, 2)),
         (2, 2048, split(8, 4, first=12)), (2, 2048, ["20-21"]), (3, 24576, ["0-19"]),
     ),
-    32 * GiB, cores=22, reached=26, dram=128, one=levels(24, 192, 8192), each=levels(12, 192, 1382),
+    32 * GiB, cores=22, reached=26, dram=176, one=levels(24, 192, 8192), each=levels(12, 192, 1382),
 )  # fmt: skip
 # ark.intel.com, Xeon Platinum 8380: 40 cores, 60 MB; Ice Lake's cores have 48 KB and 1.25 MB.
 XEON_8380 = Machine(
     "two Xeon Platinum 8380", range(160),
     ((1, 48, split(80, 1, 80)), (2, 1280, split(80, 1, 80)), (3, 61440, split(80, 40, 80))),
-    512 * GiB, cores=160, reached=120, dram=480, one=levels(24, 192, 5120), each=levels(12, 192, 1024),
+    512 * GiB, cores=160, reached=120, dram=1280, one=levels(24, 192, 5120), each=levels(12, 192, 1024),
     nodes=("0-39,80-119", "40-79,120-159"),
 )  # fmt: skip
 # amd.com, EPYC 7763: 64 cores, 256 MB of L3 on 8 dies; Zen 3's cores have 32 KB and 512 KB.
@@ -130,8 +131,8 @@ EPYC_9755 = Machine(
     "EPYC 9755", range(256), epyc(128, 48, 1024, 32768), 768 * GiB, cores=256, reached=512, dram=2048,
     one=levels(24, 192, 4096), each=levels(12, 192, 1536),
 )  # fmt: skip
-# Ampere's data sheet of the Altra: 64 KB and 1 MB for each of 80 cores. Its 32 MB system cache is no core's, and
-# its firmware does not list it.
+# hacarus.com (cloud native processors) and github.com/pytorch/cpuinfo/pull/268: 64 KB and 1 MB for each of 80 cores.
+# Its system cache of 32 MB is no core's, so that its firmware should not list it.
 ALTRA = Machine(
     "Ampere Altra Q80-30", range(80), ((1, 64, split(80, 1)), (2, 1024, split(80, 1))), 256 * GiB,
     cores=80, reached=80, dram=1280, one=levels(32, 512), each=levels(32, 512),
@@ -139,7 +140,7 @@ ALTRA = Machine(
 # learn.arm.com (Sysreport on a Graviton3): 64 x L1D 64K, 64 x L2U 1M, 1 x L3U 32M. The L2 hold more than the L3.
 GRAVITON_3 = Machine(
     "Graviton3", range(64), ((1, 64, split(64, 1)), (2, 1024, split(64, 1)), (3, 32768, ["0-63"])), 128 * GiB,
-    cores=64, reached=64, dram=256, one=levels(32, 512, 4096), each=levels(32, 512, 1280),
+    cores=64, reached=64, dram=512, one=levels(32, 512, 4096), each=levels(32, 512, 1280),
 )  # fmt: skip
 # learn.arm.com (memory subsystem, cache hierarchy): Graviton4 has 2 MB of L2 for each core and 36 MB of L3.
 GRAVITON_4 = Machine(
@@ -149,7 +150,7 @@ GRAVITON_4 = Machine(
 # docs.nvidia.com, Grace Performance Tuning Guide: 72 cores, 64 KB, 1 MB, and 114 MB for all.
 GRACE = Machine(
     "Grace", range(72), ((1, 64, split(72, 1)), (2, 1024, split(72, 1)), (3, 116736, ["0-71"])), 240 * GiB,
-    cores=72, reached=114, dram=456, one=levels(32, 512, 4096), each=levels(32, 512, 1834),
+    cores=72, reached=114, dram=576, one=levels(32, 512, 4096), each=levels(32, 512, 1834),
 )  # fmt: skip
 # The lines of a 10-core M1 Pro in github.com/Dr-Noob/cpufetch/issues/139. What has no kind in its name is the frugal
 # cores' (github.com/google/benchmark/issues/1310). 128 bytes are a line.
@@ -179,7 +180,7 @@ hw.l1dcachesize: 65536
 hw.l2cachesize: 4194304
 """,
 )  # fmt: skip
-# raspberrypi.com, BCM2712: four Cortex-A76 with 64 KB and 512 KB each, and 2 MB for all.
+# docs.zephyrproject.org, Raspberry Pi 5: four Cortex-A76 with 512 KB each, and 2 MB for all; the A76's L1 has 64 KB.
 RASPBERRY_PI_5 = Machine(
     "Raspberry Pi 5", range(4), ((1, 64, split(4, 1)), (2, 512, split(4, 1)), (3, 2048, ["0-3"])), 8 * GiB,
     cores=4, reached=2, dram=128, one=levels(32, 256, 1024), each=levels(32, 256, 768),
@@ -199,8 +200,8 @@ HIDDEN_L3 = Machine(
     "a virtual machine that hides its L3", range(8), ((1, 32, split(8, 1)), (2, 1024, split(8, 1))), 16 * GiB,
     cores=8, reached=8, dram=256, one=levels(16, 512), each=levels(16, 512),
 )  # fmt: skip
-# QEMU with -smp 4,sockets=4 and a processor of no model: caches that it makes up (target/i386/cpu.c: 32 KB, 4 MB,
-# 16 MB for a socket), so that no two CPUs share an L3.
+# QEMU with -smp 4,sockets=4 and a processor of no model: caches that it makes up (target/i386/cpu.c: 32 KB, 4 MB for
+# a core, 16 MB for a die), so that no two CPUs share an L3.
 SOCKETS = Machine(
     "a virtual machine with a socket for each CPU", range(4),
     ((1, 32, split(4, 1)), (2, 4096, split(4, 1)), (3, 16384, split(4, 1))), 8 * GiB,
@@ -237,11 +238,12 @@ CPUSET = Machine(
     "two CPUs of an EPYC 9654", (7, 8), epyc(96, 32, 1024, 32768), 768 * GiB,
     cores=2, reached=64, dram=256, one=levels(16, 128, 4096), each=levels(16, 128, 4096),
 )  # fmt: skip
-# A Ryzen 7 5800X (amd.com: 8 cores, 4 MB of L2, 32 MB of L3) with 32 GiB. WSL2 takes half of the memory
-# (learn.microsoft.com), and Hyper-V puts siblings side by side.
+# RYZEN_5950X below WSL2, which tells of one of its two L3 (github.com/microsoft/WSL/issues/8500), should do so for all
+# CPUs, siblings side by side, and takes half of the memory (learn.microsoft.com).
 WSL2 = Machine(
-    "WSL2 on a Ryzen 7 5800X", range(16), ((1, 32, split(16, 2)), (2, 512, split(16, 2)), (3, 32768, ["0-15"])), 16 * GiB,
-    cores=16, reached=32, dram=128, one=levels(16, 128, 2048), each=levels(8, 128, 1280),
+    "WSL2 on a Ryzen 9 5950X", range(32),
+    ((1, 32, split(32, 2)), (2, 512, split(32, 2)), (3, 32768, ["0-31"])), 32 * GiB,
+    cores=32, reached=32, dram=256, one=levels(16, 128, 2048), each=levels(8, 128, 768),
 )  # fmt: skip
 # Windows tells in no file what caches there are.
 WINDOWS = Machine(
@@ -277,9 +279,10 @@ def files(machine):
                     f"{at}/shared_cpu_list": text, f"{at}/coherency_line_size": "64",
                 }  # fmt: skip
     for number, cpus in enumerate(machine.nodes):
+        share = machine.memory // KiB // len(machine.nodes)
         found |= {
             f"node/node{number}/cpulist": cpus,
-            f"node/node{number}/meminfo": f"Node {number} MemTotal: {machine.memory // KiB // len(machine.nodes)} kB",
-            f"node/node{number}/distance": " ".join("10" if other == number else "20" for other in range(len(machine.nodes))),
+            f"node/node{number}/meminfo": f"Node {number} MemTotal: {share} kB",
+            f"node/node{number}/distance": " ".join("10" if cpus == other else "20" for other in machine.nodes),
         }  # fmt: skip
     return found

@@ -1,4 +1,4 @@
-"""What a passport takes real machines for: the caches that its threads reach, and how much it touches for each level."""
+"""What real machines are taken for: the caches that threads reach there, and how much is touched for each level."""
 
 import pytest
 
@@ -136,7 +136,10 @@ def test_apples_lines_are_long_and_its_fast_cores_are_described(every):
     assert [(c.level, c.line, c.cores) for c in every[M1_PRO.name].caches] == [("l1", 128, 1), ("l2", 128, 4)]
 
 
-@pytest.mark.parametrize("name, value", [("TIMES", 3), ("PART_OF_MEMORY", 4), ("LEAST", 0), ("HIDDEN", 0)])
+@pytest.mark.parametrize(
+    "name, value",
+    [("TIMES", 3), ("PART_OF_MEMORY", 4), ("LEAST", 0), ("PER_CPU", 0), ("HIDDEN", 0), ("HIDDEN_PER_CPU", 0)],
+)
 def test_the_table_notices_another_rule(every, monkeypatch, name, value):
     monkeypatch.setattr(sets, name, value)
     assert [m.name for m in SHELF if working_sets(every[m.name])["dram"] != m.dram * MiB]

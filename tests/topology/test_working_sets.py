@@ -71,8 +71,13 @@ SIBLINGS = (Cache("l1", 48 * KiB, 64, 2), Cache("l2", 1280 * KiB, 64, 2))
         (32, (*PRIVATE, Cache("l3", 32 * MiB, 64, 16)), 2 * 32 * MiB),  # Ryzen 9 5950X
         (128, (*PRIVATE, Cache("l3", 32 * MiB, 64, 16)), 8 * 32 * MiB),  # EPYC 7763
         (4, (*PRIVATE, Cache("l3", 32 * MiB, 64, 16)), 32 * MiB),  # four CPUs of it
-        (160, (*SIBLINGS, Cache("l3", 60 * MiB, 64, 80)), 2 * 60 * MiB),  # two Xeon 8380
-        (160, (*PRIVATE, Cache("l3", 32 * MiB, 64, 160)), 160 * MiB),  # more in front of it than in it
+        (160, (*SIBLINGS, Cache("l3", 60 * MiB, 64, 80)), 320 * MiB),  # two Xeon 8380
+        (
+            16,
+            (Cache("l2", 4 * MiB), Cache("l3", 32 * MiB, 64, 16)),
+            64 * MiB,
+        ),  # more in front of it than in it
+        (32, (*SIBLINGS, Cache("l3", 32 * MiB, 64, 32)), 64 * MiB),  # WSL2 on a Ryzen 9 5950X
         (8, PRIVATE, 64 * MiB),  # a virtual machine that hides its L3
         (64, PRIVATE, 256 * MiB),
         (8, (), 64 * MiB),

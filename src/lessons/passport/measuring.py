@@ -62,8 +62,13 @@ def stale(page: Page | None, probe: Probe, machine: Topology) -> str:
     """Return why ``page`` does not hold what ``probe`` would measure now, or an empty text where it does."""
     if page is None:
         return "not measured yet"
-    if probe.by_level and page.sizes != working_sets(machine):
-        return "its working sets have changed"
+    if probe.by_level:
+        sets = working_sets(machine)
+        if page.sizes != sets:
+            return "its working sets have changed"
+        words = {word for key in page.peaks for word in key.split(".")}
+        if missing := [level for level in sets if level not in words]:
+            return f"it holds nothing of {', '.join(missing)}"
     same = page.files == files_hash() or page.digest == probe.digest()
     return "" if same else "its code has changed"
 

@@ -9,11 +9,12 @@ GRAIN = 8192  # sets are a multiple of it
 
 # STREAM's rule: four times all the last caches that take part; here of the caches before them where those hold more.
 TIMES = 4
-# What a machine that tells of a shared L3 may have beside it. A virtual machine may see a part of its host's.
-LEAST = 32 * MiB
+# What a machine may have where it tells of a shared L3. A virtual machine may see one of several as the L3 of all its
+# CPUs, as WSL2 does; processors of two threads a core have about 2 MiB for each thread.
+LEAST, PER_CPU = 32 * MiB, 2 * MiB
 # Where no shared L3 is told there mostly is one: a virtual machine hides it, Ampere's and Apple's system caches
 # are told by nobody, nor is any on Windows. Those of small machines go up to 64 MiB, and servers without stacked
-# caches have up to 4 MiB for each logical CPU.
+# caches have up to 4 MiB for each core.
 HIDDEN, HIDDEN_PER_CPU = 64 * MiB, 4 * MiB
 # So much of what this process may use is left to all else.
 PART_OF_MEMORY = 8
@@ -44,12 +45,13 @@ def too_little_memory(machine: Topology) -> str:
     if given == wanted:
         return ""
     return (
-        f"its working set of {format_bytes(given)} is not the {format_bytes(wanted)} that lie beyond all caches, because "
-        f"this process may use {format_bytes(machine.memory)} in all; part of it may lie in a cache"
+        f"its working set of {format_bytes(given)} is not the {format_bytes(wanted)} that lie beyond all caches, "
+        f"because this process may use {format_bytes(machine.memory)} in all; part of it may lie in a cache"
     )
 
 
 def _beyond_caches(machine: Topology) -> int:
     shared_l3 = any(cache.level not in ("l1", "l2") and cache.cores > 1 for cache in machine.caches[-1:])
-    likely = LEAST if shared_l3 else max(HIDDEN, HIDDEN_PER_CPU * machine.cores)
-    return -(-TIMES * max(machine.in_caches(), likely) // GRAIN) * GRAIN
+    least, per_cpu = (LEAST, PER_CPU) if shared_l3 else (HIDDEN, HIDDEN_PER_CPU)
+    held = max(machine.in_caches(), least, per_cpu * machine.cores)
+    return -(-TIMES * held // GRAIN) * GRAIN
