@@ -1,7 +1,8 @@
 """Real machines, typed in as their kernels should tell them, and what a passport should take them for.
 
-Sizes come from data sheets and from what owners printed; the source stands beside each machine. None of the machines
-but the last was at hand, so how a kernel numbers the CPUs is what it should tell, not what was seen.
+Sizes come from data sheets and from what owners printed; the source stands beside each machine. A page that is named
+was read; a maker's data sheet without a page is quoted as it is commonly known. None of the machines but the last was
+at hand, so how a kernel numbers the CPUs is what it should tell, not what was seen.
 """
 
 from dataclasses import dataclass, field
@@ -72,7 +73,7 @@ def epyc(cores, l1, l2, l3, group=8):
     return ((1, l1, alone), (2, l2, alone), (3, l3, split(cores, group, cores)))
 
 
-# amd.com, Ryzen 9 5950X: 16 cores, 8 MB of L2, 64 MB of L3; in two halves of 8 cores each.
+# AMD's data sheet, Ryzen 9 5950X: 16 cores, 8 MB of L2, 64 MB of L3; in two halves of 8 cores each.
 RYZEN_5950X = Machine(
     "Ryzen 9 5950X", range(32), epyc(16, 32, 512, 32768), 64 * GiB, cores=32, reached=64, dram=256,
     one=levels(16, 128, 2048), each=levels(8, 128, 1280),
@@ -85,7 +86,7 @@ RYZEN_7950X3D = Machine(
     64 * GiB, cores=32, reached=128, dram=512, one=levels(16, 128, 4096), each=levels(8, 128, 1536),
 )  # fmt: skip
 # Intel's data sheet of the 12th generation: fast cores 48 KB and 1.25 MB, four frugal ones 32 KB each and 2 MB
-# together, 24 MB for all (ark.intel.com, Core i7-12700H).
+# together, 24 MB for all (Intel's data sheet, Core i7-12700H).
 ALDER_LAKE = Machine(
     "Core i7-12700H", range(20),
     (
@@ -95,7 +96,7 @@ ALDER_LAKE = Machine(
     32 * GiB, cores=20, reached=24, dram=160, one=levels(24, 192, 5120), each=levels(12, 192, 1190),
 )  # fmt: skip
 # edc.intel.com, data sheet 792044 (Meteor Lake): fast cores 48 KB and 2 MB, four frugal ones 2 MB together, and two
-# on another tile 2 MB together, which the 24 MB of the others (ark.intel.com, Core Ultra 7 155H) do not serve.
+# on another tile 2 MB together, which the 24 MB of the others (Intel's data sheet, Core Ultra 7 155H) do not serve.
 METEOR_LAKE = Machine(
     "Core Ultra 7 155H", range(22),
     (
@@ -104,19 +105,19 @@ METEOR_LAKE = Machine(
     ),
     32 * GiB, cores=22, reached=26, dram=176, one=levels(24, 192, 8192), each=levels(12, 192, 1382),
 )  # fmt: skip
-# ark.intel.com, Xeon Platinum 8380: 40 cores, 60 MB; Ice Lake's cores have 48 KB and 1.25 MB.
+# Intel's data sheet, Xeon Platinum 8380: 40 cores, 60 MB; Ice Lake's cores have 48 KB and 1.25 MB.
 XEON_8380 = Machine(
     "two Xeon Platinum 8380", range(160),
     ((1, 48, split(80, 1, 80)), (2, 1280, split(80, 1, 80)), (3, 61440, split(80, 40, 80))),
     512 * GiB, cores=160, reached=120, dram=1280, one=levels(24, 192, 5120), each=levels(12, 192, 1024),
     nodes=("0-39,80-119", "40-79,120-159"),
 )  # fmt: skip
-# amd.com, EPYC 7763: 64 cores, 256 MB of L3 on 8 dies; Zen 3's cores have 32 KB and 512 KB.
+# AMD's data sheet, EPYC 7763: 64 cores, 256 MB of L3 on 8 dies; Zen 3's cores have 32 KB and 512 KB.
 EPYC_7763 = Machine(
     "EPYC 7763", range(128), epyc(64, 32, 512, 32768), 256 * GiB, cores=128, reached=256, dram=1024,
     one=levels(16, 128, 2048), each=levels(8, 128, 1280),
 )  # fmt: skip
-# amd.com, EPYC 9654: 96 cores, 384 MB of L3 on 12 dies; Zen 4's cores have 32 KB and 1 MB.
+# AMD's data sheet, EPYC 9654: 96 cores, 384 MB of L3 on 12 dies; Zen 4's cores have 32 KB and 1 MB.
 EPYC_9654 = Machine(
     "EPYC 9654", range(192), epyc(96, 32, 1024, 32768), 768 * GiB, cores=192, reached=384, dram=1536,
     one=levels(16, 128, 4096), each=levels(8, 128, 1536),
@@ -126,7 +127,7 @@ EPYC_9684X = Machine(
     "EPYC 9684X", range(192), epyc(96, 32, 1024, 98304), 768 * GiB, cores=192, reached=1152, dram=4608,
     one=levels(16, 128, 4096), each=levels(8, 128, 3584),
 )  # fmt: skip
-# amd.com, EPYC 9755: 128 cores, 512 MB of L3 on 16 dies; Zen 5's cores have 48 KB and 1 MB.
+# AMD's data sheet, EPYC 9755: 128 cores, 512 MB of L3 on 16 dies; Zen 5's cores have 48 KB and 1 MB.
 EPYC_9755 = Machine(
     "EPYC 9755", range(256), epyc(128, 48, 1024, 32768), 768 * GiB, cores=256, reached=512, dram=2048,
     one=levels(24, 192, 4096), each=levels(12, 192, 1536),
@@ -147,7 +148,8 @@ GRAVITON_4 = Machine(
     "Graviton4", range(96), ((1, 64, split(96, 1)), (2, 2048, split(96, 1)), (3, 36864, ["0-95"])), 192 * GiB,
     cores=96, reached=192, dram=768, one=levels(32, 1024, 8192), each=levels(32, 1024, 2240),
 )  # fmt: skip
-# docs.nvidia.com, Grace Performance Tuning Guide: 72 cores, 64 KB, 1 MB, and 114 MB for all.
+# docs.nvidia.com, Grace Performance Tuning Guide: 72 cores, 64 KB, 1 MB, and 114 MB for all; Linux tells the same
+# (github.com/open-mpi/hwloc/issues/689).
 GRACE = Machine(
     "Grace", range(72), ((1, 64, split(72, 1)), (2, 1024, split(72, 1)), (3, 116736, ["0-71"])), 240 * GiB,
     cores=72, reached=114, dram=576, one=levels(32, 512, 4096), each=levels(32, 512, 1834),
@@ -239,7 +241,7 @@ CPUSET = Machine(
     cores=2, reached=64, dram=256, one=levels(16, 128, 4096), each=levels(16, 128, 4096),
 )  # fmt: skip
 # RYZEN_5950X below WSL2, which tells of one of its two L3 (github.com/microsoft/WSL/issues/8500), should do so for all
-# CPUs, siblings side by side, and takes half of the memory (learn.microsoft.com).
+# CPUs, siblings side by side, and takes half of the memory unless told otherwise.
 WSL2 = Machine(
     "WSL2 on a Ryzen 9 5950X", range(32),
     ((1, 32, split(32, 2)), (2, 512, split(32, 2)), (3, 32768, ["0-31"])), 32 * GiB,
