@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lessons.passport.doubts import doubts, memory_in_cache
+from lessons.passport.doubts import doubts, lines, memory_in_cache
 from lessons.units import Quantity
 
 
@@ -94,3 +94,11 @@ def test_memory_as_fast_as_the_last_cache_is_noticed():
     assert list(memory_in_cache({**SOUND, latency: seconds(4.1e-9)})) == [latency]
     assert "as fast as l2" in memory_in_cache({**SOUND, latency: seconds(3e-9)})[latency]
     assert memory_in_cache({key: peak for key, peak in SOUND.items() if ".l" not in key}) == {}
+
+
+def test_a_sentence_of_many_keys_is_said_once():
+    assert lines({"a": "slow", "b": "wide", "c": "slow", "d": "slow"}) == [
+        "a and 2 more are doubtful: slow",
+        "b is doubtful: wide",
+    ]
+    assert lines({}) == []

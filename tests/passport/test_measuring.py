@@ -60,7 +60,7 @@ def test_memory_in_a_cache_is_measured_with_more_once():
     page, asked, said = measured(hidden, LEVELS, by_level=True)
     assert asked == [SIZES, {"dram": 4 * SIZES["dram"]}]
     assert page.peaks["cpu.chase.read.dram.1"].value == 1.0 and not page.doubts
-    assert "as fast as the last cache with 134 MB" in said[0] and "537 MB" in said[0]
+    assert "as fast as the last cache with 268 MB" in said[0] and "1.07 GB" in said[0]
     assert page.sizes == SIZES  # what this machine asks for, so that the page does not look stale
 
     page, asked, _ = measured(hidden, by_level=True)
@@ -68,10 +68,23 @@ def test_memory_in_a_cache_is_measured_with_more_once():
     assert "memory is as fast as l2" in page.doubts["cpu.chase.read.dram.1"]
 
 
+SHORT = Topology("cpu", "x86_64", "Linux", 1, GiB, MACHINE.caches, ())
+
+
 def test_where_memory_is_short_there_is_no_larger_set():
-    short = Topology("cpu", "x86_64", "Linux", 1, GiB, MACHINE.caches, ())
-    page, asked, _ = measured({**LEVELS, "read.dram.1": 3.0}, machine=short, by_level=True)
-    assert len(asked) == 1 and page.doubts
+    page, asked, _ = measured({**LEVELS, "read.dram.1": 3.0}, machine=SHORT, by_level=True)
+    assert len(asked) == 1
+    assert "memory is as fast as l2" in page.doubts["cpu.chase.read.dram.1"]
+
+
+def test_where_memory_is_short_its_peaks_are_marked_and_no_others():
+    page, asked, said = measured({**LEVELS, "copy.dram.1": 1.0}, machine=SHORT, by_level=True)
+    assert len(asked) == 1 and not said
+    assert list(page.doubts) == ["cpu.chase.read.dram.1", "cpu.chase.copy.dram.1"]
+    (sentence,) = set(page.doubts.values())
+    assert "its working set of 134 MB is not the 268 MB" in sentence and "may use 1.07 GB in all" in sentence
+    page, *_ = measured({"read.dram.1": 1.0}, machine=SHORT)  # a probe that has no use for working sets
+    assert not page.doubts
 
 
 def test_a_page_is_stale_by_its_code_and_by_its_sizes():
@@ -82,6 +95,8 @@ def test_a_page_is_stale_by_its_code_and_by_its_sizes():
     assert stale(page, levels, larger) == "its working sets have changed"
     assert stale(take(plain, MACHINE, print), plain, larger) == ""
     assert stale(None, plain, MACHINE) == "not measured yet"
+    assert stale(dataclasses.replace(page, peaks={}), levels, MACHINE) == "it holds nothing of l1, l2, dram"
+    assert stale(dataclasses.replace(page, peaks={}), plain, MACHINE) == ""  # a probe may find nothing
     assert stale(dataclasses.replace(page, files="0"), levels, MACHINE) == ""
     assert stale(dataclasses.replace(page, digest="not looked at"), levels, MACHINE) == ""
     older = dataclasses.replace(page, files="0", digest="0")

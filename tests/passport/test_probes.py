@@ -8,7 +8,7 @@ import pytest
 from lessons.passport import probes
 from lessons.passport.probes import PROBES
 from lessons.results import digest
-from lessons.topology import Cache, Topology
+from lessons.topology import Cache, Topology, working_sets
 from lessons.units import GiB, KiB, MiB
 
 NAMES = [probe.name for probe in PROBES]
@@ -101,6 +101,46 @@ def test_a_probe_measures_the_levels_that_it_is_asked_for(probe):
         keys = dict(probe.measure(TINY, {level: 64 * KiB}, lambda message: None))
         assert keys and all(key.startswith(probe.prefix) and level in key.split(".") for key in keys)
         assert all(peak.low <= peak.value <= peak.high and peak.n for peak in keys.values())
+
+
+CROWDED = Topology(
+    "EPYC 7763", "x86_64", "Linux", 128, 256 * GiB,
+    (Cache("l1", 32 * KiB, 64, 2), Cache("l2", 512 * KiB, 64, 2), Cache("l3", 32 * MiB, 64, 16)), (),
+)  # fmt: skip
+
+
+def test_all_threads_together_leave_room_in_the_caches_that_they_share(monkeypatch):
+    """Two threads fill no L1 and sixteen no L3, as so many sets of one thread would; memory's is one for all."""
+    from lessons.kernels import stream
+    from lessons.passport.probes import bandwidth
+
+    touched = {}
+
+    def record(kind, a, b, c, threads, **options):
+        touched[threads] = (len(a) if kind == "read" else len(a) + len(b)) * 8 / threads
+
+    class Timing:
+        def __init__(self, run, **options):
+            run()
+
+        def best(self):
+            return 1e-3
+
+        def rate(self, moved, unit):
+            return None
+
+    monkeypatch.setattr(stream, "stream", record)
+    monkeypatch.setattr(bandwidth, "time", Timing)
+    found = {}
+    for level, size in {**working_sets(CROWDED), "dram": 128 * MiB}.items():
+        for key, _ in bandwidth.measure(CROWDED, {level: size}, lambda message: None):
+            if ".read." in key:
+                count = int(key.rpartition(".")[2])
+                found[level, count] = touched[count] / KiB
+    assert found == {
+        ("l1", 1): 16, ("l1", 128): 8, ("l2", 1): 128, ("l2", 128): 128,
+        ("l3", 1): 2048, ("l3", 128): 1280, ("dram", 1): 128 * 1024, ("dram", 128): 1024,
+    }  # fmt: skip
 
 
 SHARED = Topology("cpu", "x86_64", "Linux", 2, GiB, (Cache("l2", MiB), Cache("l3", 32 * MiB, cores=2)), ())

@@ -1,5 +1,7 @@
 """``machine.json``: what is read back, what is refused, and whose files stay as they are."""
 
+import contextlib
+import dataclasses
 import json
 import stat
 from pathlib import Path
@@ -152,6 +154,40 @@ def test_an_older_form_is_said_and_measured_anew(tmp_path, monkeypatch, fakes):
     assert load_or_measure(heard.append).peaks["cpu.stream.two"].value == 2.0
     assert "is not a passport of this form (it has no 'probes')" in heard[0] and "measuring now" in heard[0]
     assert list(pages.read(file)[1]) == ["chase", "stream"]
+
+
+def without_probes():
+    return json.dumps({**whole(), "probes": {}})
+
+
+@pytest.mark.parametrize("text", [OLDER, without_probes()], ids=["an older form", "no probes"])
+def test_a_passport_that_holds_no_peak_is_not_kept(tmp_path, fakes, text):
+    file = tmp_path / "machine.json"
+    file.write_text(text)
+    assert main(["passport", "--output", str(file), "--if-needed"]) == 0
+    assert [len(fake.asked) for fake in fakes] == [1, 1]
+    assert load(file).peaks["cpu.stream.two"].value == 2.0
+
+
+def test_a_passport_of_one_thread_serves_one_thread_only(tmp_path, monkeypatch):
+    """It has the keys that are asked for while the limit holds, and is measured again when it is gone."""
+
+    def measured(machine, sizes, progress):
+        yield f"cpu.bandwidth.read.dram.{machine.cores}", Quantity(float(machine.cores), "B/s")
+
+    file, probe = tmp_path / "machine.json", Fake(prefix="cpu.bandwidth.").probe
+    monkeypatch.setattr("lessons.passport.peaks.PROBES", [dataclasses.replace(probe, measure=measured)])
+    monkeypatch.setattr("lessons.passport.measuring._all_threads", lambda cores: contextlib.nullcontext())
+    monkeypatch.setattr(topology, "available_cpus", lambda: {0, 1})
+    monkeypatch.setenv("NUMBA_NUM_THREADS", "1")
+    assert main(["passport", "--output", str(file)]) == 0
+    assert load(file).bandwidth("read", threads=None).value == 1.0
+
+    monkeypatch.delenv("NUMBA_NUM_THREADS")
+    with pytest.raises(PassportError, match=r"of another machine \(.*; 1 cores;.*`lessons passport`"):
+        load(file)
+    assert main(["passport", "--output", str(file), "--if-needed"]) == 0
+    assert load(file).bandwidth("read", threads=None).value == 2.0
 
 
 STRANGERS = ['{"my": "settings"}', "", "[1]", '{"version": 3, "machine": "mine"}', "\0\0", "[" * 5000]

@@ -5,6 +5,7 @@ import platform
 import pytest
 
 from lessons.topology import processor
+from lessons.topology.told import answer
 
 from .trees import tree
 
@@ -20,7 +21,7 @@ def system(tmp_path, monkeypatch):
     """Return the name on a system that has these texts of ``cpuinfo`` and these programs."""
 
     def name(cpuinfo=None, **programs):
-        monkeypatch.setattr(processor, "_answer", lambda program, *rest: programs.get(program, ""))
+        monkeypatch.setattr(processor, "answer", lambda program, *rest: programs.get(program, ""))
         monkeypatch.setattr(platform, "processor", lambda: "")
         monkeypatch.setattr(platform, "machine", lambda: "aarch64")
         files = {} if cpuinfo is None else {"cpuinfo": cpuinfo}
@@ -53,5 +54,5 @@ def test_a_system_that_tells_nothing_has_its_architecture(system):
 
 
 def test_a_program_that_is_missing_or_fails_answers_nothing():
-    assert processor._answer("no-such-program-at-all") == ""
-    assert processor._answer("false") == ""
+    assert answer("no-such-program-at-all") == ""
+    assert answer("false") == ""

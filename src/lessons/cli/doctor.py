@@ -77,6 +77,7 @@ def model() -> Line:
 def passport() -> list[Line]:
     """Look for this machine's measured passport, and for values in it that can't be right."""
     from lessons import passport
+    from lessons.passport.doubts import lines
     from lessons.places import passport_path
 
     try:
@@ -89,7 +90,7 @@ def passport() -> list[Line]:
     found = str(path.resolve())
     if due:
         found += f" (to be measured when needed: {', '.join(due)})"
-    doubtful = [f"{key}: {sentence}; lessons passport measures again" for key, sentence in doubts.items()]
+    doubtful = [f"{line}; if the machine was busy, lessons passport measures again" for line in lines(doubts)]
     return [
         Line("machine.json", found),
         *(Line("machine.json", text, status="doubtful") for text in doubtful),

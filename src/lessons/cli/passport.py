@@ -43,10 +43,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _tell_doubts(doubts: Mapping[str, str]) -> None:
-    for key, sentence in doubts.items():
-        print(f"{key} is doubtful: {sentence}")
+    from lessons.passport.doubts import lines
+
+    for line in lines(doubts):
+        print(line)
     if doubts:
-        print("the machine may have been busy; `lessons passport` measures again")
+        print("if the machine was busy, `lessons passport` measures again")
 
 
 def _say(message: str) -> None:

@@ -21,6 +21,19 @@ def doubts(peaks: Mapping[str, Quantity]) -> dict[str, str]:
     return {**_wide(peaks), **_upside_down(peaks), **_crowded(peaks)}  # the worst is said
 
 
+def lines(found: Mapping[str, str]) -> list[str]:
+    """Return one line for each sentence, with the key that it speaks of, or the first one and how many more."""
+    keys: dict[str, list[str]] = {}
+    for key, sentence in found.items():
+        keys.setdefault(sentence, []).append(key)
+    return [
+        f"{first} and {len(more)} more are doubtful: {sentence}"
+        if more
+        else f"{first} is doubtful: {sentence}"
+        for sentence, (first, *more) in keys.items()
+    ]
+
+
 def memory_in_cache(peaks: Mapping[str, Quantity]) -> dict[str, str]:
     """Return the keys of memory's peaks that are no slower than the last cache's, each with a sentence.
 

@@ -11,8 +11,8 @@ from lessons.passport.pages import Page
 from lessons.passport.probe import Probe, Progress
 from lessons.results.context import versions
 from lessons.results.digest import files_hash
-from lessons.topology import Topology, working_sets
-from lessons.units import format_bytes
+from lessons.topology import Topology, too_little_memory, working_sets
+from lessons.units import Quantity, format_bytes
 
 MORE_TRIES = 2
 
@@ -21,7 +21,7 @@ def take(probe: Probe, machine: Topology, progress: Progress) -> Page:
     """Measure with ``probe`` and return its page.
 
     Memory that is as fast as the last cache is measured once more with a larger working set, and what is doubtful
-    up to twice more. What stays so is marked.
+    up to twice more. What stays so is marked, and so is memory's peak where memory was too short to measure it.
 
     Args:
         probe: what to measure.
@@ -54,7 +54,7 @@ def take(probe: Probe, machine: Topology, progress: Progress) -> Page:
         versions=versions(),
         sizes=asked if probe.by_level else {},
         peaks=peaks,
-        doubts={**memory_in_cache(peaks), **doubts(peaks)},
+        doubts={**_short(probe, machine, peaks), **memory_in_cache(peaks), **doubts(peaks)},
     )
 
 
@@ -62,10 +62,20 @@ def stale(page: Page | None, probe: Probe, machine: Topology) -> str:
     """Return why ``page`` does not hold what ``probe`` would measure now, or an empty text where it does."""
     if page is None:
         return "not measured yet"
-    if probe.by_level and page.sizes != working_sets(machine):
-        return "its working sets have changed"
+    if probe.by_level:
+        sets = working_sets(machine)
+        if page.sizes != sets:
+            return "its working sets have changed"
+        words = {word for key in page.peaks for word in key.split(".")}
+        if missing := [level for level in sets if level not in words]:
+            return f"it holds nothing of {', '.join(missing)}"
     same = page.files == files_hash() or page.digest == probe.digest()
     return "" if same else "its code has changed"
+
+
+def _short(probe: Probe, machine: Topology, peaks: Mapping[str, Quantity]) -> dict[str, str]:
+    sentence = too_little_memory(machine) if probe.by_level else ""
+    return {key: sentence for key in peaks if sentence and "dram" in key.split(".")}
 
 
 def _first(found: Mapping[str, str]) -> str:

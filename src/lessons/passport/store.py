@@ -8,6 +8,7 @@ from lessons import topology
 from lessons.errors import LessonError
 from lessons.passport import pages
 from lessons.passport.document import Passport, PassportError
+from lessons.passport.doubts import lines
 from lessons.passport.peaks import Peaks
 from lessons.passport.probe import Progress
 from lessons.places import passport_path
@@ -28,8 +29,8 @@ def load(from_: Path | None = None, progress: Progress = _silent) -> Passport:
         PassportError: when there is none, when it is damaged, or when another machine wrote it.
     """
     peaks = _open(from_ or passport_path(), progress)
-    for key, sentence in peaks.doubts.items():
-        progress(f"{key} is doubtful: {sentence}")
+    for line in lines(peaks.doubts):
+        progress(line)
     return _passport(peaks)
 
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import re
-import subprocess
-from functools import cache
 from pathlib import Path
 
-from lessons.topology.told import told
+from lessons.topology.told import answer, told
 
 CPUINFO = Path("/proc/cpuinfo")
 
@@ -23,8 +20,8 @@ def name(cpuinfo: Path = CPUINFO) -> str:
     text = told(cpuinfo)
     return (
         _joined(r"^model name\s*:\s*(.+)$", text)
-        or _joined(r"^Model name:\s*(.+)$", _answer("lscpu"))
-        or _answer("sysctl", "-n", "machdep.cpu.brand_string").strip()
+        or _joined(r"^Model name:\s*(.+)$", answer("lscpu"))
+        or answer("sysctl", "-n", "machdep.cpu.brand_string").strip()
         or _numbers(text)
         or platform.processor()
         or platform.machine()
@@ -41,13 +38,3 @@ def _numbers(cpuinfo: str) -> str:
     """Return an Arm processor's own numbers: "Arm 0x41 0xd0c"."""
     maker, part = (_joined(rf"^CPU {key}\s*:\s*(\w+)$", cpuinfo) for key in ("implementer", "part"))
     return f"Arm {maker} {part}" if maker and part else ""
-
-
-@cache
-def _answer(*command: str) -> str:
-    try:
-        environment = {**os.environ, "LC_ALL": "C"}
-        run = subprocess.run(command, capture_output=True, text=True, timeout=10, env=environment)
-    except (OSError, ValueError, subprocess.SubprocessError):
-        return ""
-    return run.stdout if run.returncode == 0 else ""

@@ -27,17 +27,21 @@ def measure(
     threads = sorted({1, machine.cores})
     plans = [(kind, level, False) for level in sizes for kind in ("read", "copy", "triad")]
     plans += [(kind, "dram", True) for kind in ("copy", "triad") if "dram" in sizes]
-    # A cache is private or crowded, so each thread brings its own working set; memory is shared.
-    totals = {level: size * (1 if level == "dram" else max(threads)) for level, size in sizes.items()}
+
+    def touched(level: str, count: int) -> int:
+        """Return the bytes of all threads: a cache is crowded by what each brings along, memory is shared."""
+        if level == "dram" or count == 1:
+            return sizes[level]
+        return count * min(sizes[level], machine.room(level))
+
     # One allocation serves all: a fresh one for each plan would spend its time on page faults.
-    memory = aligned(max(totals.values()) // 8)
+    memory = aligned(max(touched(level, count) for level in sizes for count in threads) // 8)
     for kind, level, nontemporal in plans:
         name = f"{kind}_nt" if nontemporal else kind
         for count in threads:
             progress(f"bandwidth: {name} at {level}, {count} thread{'s' * (count > 1)}")
-            size = sizes[level] * (1 if level == "dram" else count)
             arrays = sum(TRAFFIC[kind])
-            length = size // arrays // (STEP * count) * (STEP * count) // 8
+            length = touched(level, count) // arrays // (STEP * count) * (STEP * count) // 8
             pieces = [memory[i * length : (i + 1) * length] for i in range(arrays)]
             a, b, c = (pieces + pieces[-1:] * 2)[:3]
             repeats = 1
