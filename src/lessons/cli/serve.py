@@ -1,6 +1,7 @@
 """Serve the book's language model to many clients, as an OpenAI-compatible server.
 
-``/v1/completions``, ``/v1/chat/completions``, ``/v1/models``, ``/health`` and ``/metrics``.
+``/v1/completions``, ``/v1/chat/completions``, ``/v1/models``, ``/health`` and ``/metrics``. There is no key: whoever
+reaches the port may use it. In a browser that are pages of this computer, and those that ``--origin`` names.
 """
 
 from __future__ import annotations
@@ -24,6 +25,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--blocks", type=int, default=512, metavar="N", help="of KV cache, 16 tokens each (512)"
     )
+    parser.add_argument(
+        "--origin",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="let pages from there use it too, such as https://page.example; * is any page (localhost only)",
+    )
     parser.add_argument("--policy", default="continuous", help="continuous, or chunked prefill (continuous)")
 
 
@@ -37,5 +45,5 @@ def run(args: argparse.Namespace) -> None:
     activations = args.activations or ("int8" if whole_numbers else "float32")
     with suppress(KeyboardInterrupt):  # Ctrl-C is how one ends it, at any moment
         llm = load(weights, args.device, activations=activations)
-        api = build(llm, args.slots, args.blocks, args.policy)
+        api = build(llm, args.slots, args.blocks, args.policy, args.origin)
         serve(api, args.host, args.port, lambda address: print(f"serving at {address}", flush=True))

@@ -75,11 +75,24 @@ class BPETokenizer:
             parse_special: take control tokens such as ``<|im_end|>`` in it as control; else they are text like any
                 other, which is what a stranger's text needs. The name is llama.cpp's.
 
-        Twenty-one bytes have no token in SmolLM2's vocabulary, since its training text had none of them: a few
-        control characters, and bytes that only rare or no UTF-8 has. They are dropped, as llama.cpp does.
+        Raises:
+            LessonError: for a text that has no tokens. Twenty-one bytes have none in SmolLM2's vocabulary, since its
+                training text had none of them: a few control characters, and bytes that only rare or no UTF-8 has.
+                llama.cpp drops them; here no text is altered without a word.
         """
         tokenizer = self._tokenizer if parse_special else self._plain
-        return tokenizer.encode(text, add_special_tokens=False).ids
+        try:
+            ids = tokenizer.encode(text, add_special_tokens=False).ids
+        except TypeError:
+            raise LessonError(
+                "the text holds half of a surrogate pair, which is no character; send whole characters"
+            ) from None
+        if tokenizer.decode(ids, skip_special_tokens=False) != text:
+            lost = next(c for c in text if self._plain.decode(self._plain.encode(c).ids) != c)
+            raise LessonError(
+                f"the text holds U+{ord(lost):04X}, which the model has no token for; leave it out"
+            )
+        return ids
 
     def decode(self, ids: Iterable[int]) -> str:
         """Return the text of ``ids`` without control tokens.

@@ -151,7 +151,36 @@ def test_a_bad_request_is_an_error_of_the_api(http, body, status):
 
 
 def test_other_routes_are_errors_of_the_same_shape(http):
-    assert http.get("/v1/nothing").json()["error"] and http.get("/v1/completions").status_code == 405
+    answer = http.post("/v1/responses", json={})
+    assert answer.status_code == 404
+    assert answer.json()["error"]["message"].startswith(
+        "this server has no '/v1/responses'; it has /v1/completions,"
+    )
+    assert http.get("/v1/completions").status_code == 405 and http.get("/v1/completions").json()["error"]
+
+
+def test_a_page_of_this_computer_may_ask_and_another_may_not(http):
+    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
+    body = {"prompt": PROMPT, "max_tokens": 2, "stream": True}
+    for origin, status in (("http://localhost:5173", 200), ("https://page.example", 403)):
+        preflight = http.options("/v1/completions", headers={**asked, "Origin": origin})
+        answer = http.post("/v1/completions", json=body, headers={"Origin": origin})
+        assert answer.status_code == status
+        for told in (preflight, answer):
+            assert (told.headers.get("access-control-allow-origin") == origin) == (status == 200)
+    refused = http.post("/v1/completions", json={"prompt": 5}, headers={"Origin": "http://localhost:5173"})
+    assert refused.status_code == 400  # and the page may read why
+    assert refused.headers["access-control-allow-origin"] == "http://localhost:5173"
+
+
+def test_a_named_page_may_ask(llm):
+    origin = "https://page.example"
+
+    async def talk(client):
+        return await client.get("/v1/models/", headers={"Origin": origin})
+
+    assert in_process(build(llm, blocks=8, origins=[origin]), talk).status_code == 200
+    assert in_process(build(llm, blocks=8), talk).status_code == 403
 
 
 async def _finishing(client, number, tokens=6):

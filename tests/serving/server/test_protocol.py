@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lessons.llm.sampling import SamplingParams
+from lessons.llm.sampling import Chance, SamplingParams
+from lessons.serving.server.neutral import HARMLESS, NEUTRAL
 from lessons.serving.server.protocol import BadRequest, ChatCompletionRequest, CompletionRequest, read
 
 completion, chat = partial(read, CompletionRequest), partial(read, ChatCompletionRequest)
@@ -29,7 +30,13 @@ WRONG = [
     ({"prompt": "x", "top_p": float("nan")}, "top_p"),
     ({"prompt": "x", "presence_penalty": float("nan")}, "presence_penalty"),
     ({"prompt": "x", "top_k": -2}, "top_k"),
-    ({"prompt": "x", "seed": -1}, "seed"),
+    ({"prompt": "x", "seed": -(2**63) - 1}, "seed"),
+    ({"prompt": "x", "seed": 2**63}, "seed"),
+    ({"prompt": "x", "min_tokens": 3}, "min_tokens"),
+    ({"prompt": "x", "min_tokens": 3, "ignore_eos": True, "stop": "."}, "min_tokens"),
+    ({"prompt": "x", "n": True}, "n"),
+    ({"prompt": "x", "echo": 0}, "echo"),
+    ({"prompt": "x", "logprobs": 0}, "logprobs"),
     ({"prompt": "x", "stop": ["a", 1]}, "stop"),
     ({"prompt": "x", "stop": list("abcde")}, "stop"),
     ({"prompt": "x", "stop": [""]}, "stop"),
@@ -55,6 +62,13 @@ WRONG_CHATS = [
     ({"messages": [{"role": "user", "content": "\udc00"}]}, "messages"),
     ({"messages": [{"role": "robot", "content": "x"}]}, "messages"),
     ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages"),
+    ({"messages": [{"role": "tool", "content": "x", "tool_call_id": "1"}]}, "messages"),
+    ({"messages": [{"role": "assistant", "content": "", "tool_calls": [{"id": "1"}]}]}, "messages"),
+    ({"messages": [{"role": "assistant", "content": None}]}, "messages"),
+    ({"messages": USER, "modalities": ["text", "audio"]}, "modalities"),
+    ({"messages": USER, "reasoning_effort": "low"}, "reasoning_effort"),
+    ({"messages": USER, "tool_choice": "required"}, "tool_choice"),
+    ({"messages": USER, "parse_special": False}, None),
     ({"messages": USER, "prompt": "x"}, None),
 ]
 
@@ -84,12 +98,29 @@ def test_a_wrong_chat_is_refused(fields, param):
     [
         ({"max_tokens": 0}, "max_tokens is 0; it must be greater than or equal to 1"),
         ({"top_p": 1.5}, "top_p is 1.5; it must be less than or equal to 1"),
-        ({"n": 2}, "n is 2; it must be 1"),
+        ({"n": 2}, "Unsupported value: 'n' does not support 2 with this model; it takes only 1"),
+        (
+            {"function_call": {"name": "f"}},
+            "Unsupported value: 'function_call' does not support {'name': 'f'} with this model; "
+            "it takes only 'none' or 'auto'",
+        ),
+        (
+            {"structured_outputs": {}},
+            "Unsupported parameter: 'structured_outputs' is not supported with this model; leave it out",
+        ),
+        (
+            {"response_format": {"type": "json_schema"}},
+            "Invalid parameter: 'response_format' of type 'json_schema' is not supported with this model; "
+            "it writes 'text' only",
+        ),
+        ({"tools": [{}]}, "this model does not support tools; leave tools out"),
+        ({"colour": "red"}, "Unknown parameter: 'colour' is no field of this request; leave it out"),
+        ({"min_tokens": 3}, "min_tokens is 3; it must be 0, except beside an ignore_eos of true and no stop"),
         ({"stop": 5}, "stop is 5; it must be text, or a list of up to 4"),
         ({"stream_options": {}}, "stream_options is {}; it is only for a stream; set stream to true"),
         (
             {"stream": True, "stream_options": {"a": 1}},
-            "'stream_options.a' is no field of this request; leave it out",
+            "Unknown parameter: 'stream_options.a' is no field of this request; leave it out",
         ),
         ({"seed": 2**63}, f"seed is {2**63}; it must be less than or equal to {2**63 - 1}"),
     ],
@@ -98,6 +129,22 @@ def test_a_refusal_names_field_value_and_limit(fields, sentence):
     with pytest.raises(BadRequest) as raised:
         completion(encoded({"prompt": "x", **fields}))
     assert str(raised.value) == sentence
+
+
+@pytest.mark.parametrize(
+    "fields, code",
+    [
+        ({"colour": "red"}, "unknown_parameter"),
+        ({"n": 2}, "unsupported_value"),
+        ({"tools": [{}]}, "unsupported_parameter"),
+        ({"chat_template": "x"}, "unsupported_parameter"),
+        ({"max_tokens": 0}, None),
+    ],
+)
+def test_the_codes_are_those_of_the_api(fields, code):
+    with pytest.raises(BadRequest) as raised:
+        completion(encoded({"prompt": "x", **fields}))
+    assert raised.value.to_json()["error"]["code"] == code
 
 
 def test_a_wrong_message_is_named_by_its_place():
@@ -117,7 +164,8 @@ def test_what_is_no_object_is_refused(body):
         completion(body)
 
 
-names = st.sampled_from([*CompletionRequest.model_fields, *ChatCompletionRequest.model_fields]) | st.text()
+served = {*CompletionRequest.model_fields, *ChatCompletionRequest.model_fields}
+names = st.sampled_from(sorted(served | HARMLESS | set(NEUTRAL))) | st.text()
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
@@ -142,27 +190,46 @@ def test_defaults_are_those_of_the_api():
     assert chat(encoded({"messages": USER})).limit is None
 
 
+# What clients send always, by their sources: OpenAI's defaults, vLLM's, and those of llama.cpp's web page.
+OFTEN = {
+    "n": 1, "echo": False, "suffix": "", "presence_penalty": 0, "frequency_penalty": 0.0, "logit_bias": {},
+    "best_of": 1, "logprobs": False, "top_logprobs": 0, "tools": [], "tool_choice": "auto", "functions": [],
+    "response_format": {"type": "text"}, "modalities": ["text"], "verbosity": "medium",
+    "reasoning_effort": "none", "audio": None, "min_p": 0, "repetition_penalty": 1.0, "length_penalty": 1,
+    "use_beam_search": False, "stop_token_ids": [], "skip_special_tokens": True, "priority": 0,
+    "prompt_logprobs": None, "chat_template_kwargs": {}, "typical_p": 1, "repeat_penalty": 1.0,
+    "dynatemp_range": 0, "mirostat": 0, "n_probs": 0, "timings_per_token": False, "grammar": "",
+}  # fmt: skip
+
+
 def test_what_leaves_the_answer_as_it_is_may_stand_there():
-    neutral = {
-        "n": 1,
-        "echo": False,
-        "suffix": "",
-        "presence_penalty": 0,
-        "frequency_penalty": 0.0,
-        "min_p": 0,
-    }
-    neutral |= {"repetition_penalty": 1.0, "logit_bias": {}, "tools": [], "tool_choice": "none"}
-    neutral |= {"response_format": {"type": "text"}, "best_of": 1, "logprobs": False, "top_logprobs": 0}
-    ignored = {
-        "user": "me",
-        "metadata": {"a": 1},
-        "store": True,
-        "service_tier": "auto",
-        "safety_identifier": "x",
-    }
-    asked = chat(encoded({"messages": USER, **neutral, **ignored}))
     plain = chat(encoded({"messages": USER}))
-    assert (asked.params, asked.limit, asked.conversation) == (plain.params, plain.limit, plain.conversation)
+    assert chat(encoded({"messages": USER, **OFTEN})) == plain
+    assert chat(encoded({"messages": USER, **{name: {"any": ["thing"]} for name in HARMLESS}})) == plain
+    empty = {"tool_calls": None, "refusal": None, "name": "me"}
+    assert chat(encoded({"messages": [{**USER[0], **empty}]})).conversation == plain.conversation
+
+
+@pytest.mark.parametrize("name", NEUTRAL)
+def test_each_neutral_value_is_taken_and_no_other(name):
+    assert not served & {name} and name not in HARMLESS
+    plain = chat(encoded({"messages": USER}))
+    for value in NEUTRAL[name]:
+        assert chat(encoded({"messages": USER, name: value})) == plain
+    for value in ({"x": 1}, ["x"], "x", 7.5):
+        with pytest.raises(BadRequest) as raised:
+            chat(encoded({"messages": USER, name: value}))
+        assert raised.value.param == name and "not support" in str(raised.value)
+
+
+def test_the_shortest_answer_may_be_asked_for_where_none_ends_early():
+    assert completion(encoded({"prompt": "x", "min_tokens": 9, "ignore_eos": True})).min_tokens == 9
+
+
+@given(st.integers(-(2**63), 2**63 - 1))
+def test_a_seed_is_a_signed_number_of_64_bits(seed):
+    assert completion(encoded({"prompt": "x", "seed": seed})).seed == seed
+    Chance.seeded(seed)
 
 
 def test_the_same_thing_can_be_said_in_several_ways():
@@ -177,3 +244,10 @@ def test_the_same_thing_can_be_said_in_several_ways():
     assert completion(encoded({"prompt": "x", "top_k": -1})).params == SamplingParams(1.0, 0, 1.0)
     usage = {"stream": True, "stream_options": {"include_usage": True}}
     assert completion(encoded({"prompt": "x", **usage})).stream_options.include_usage
+
+
+@pytest.mark.parametrize("usage, continuous", [(True, True), (True, False), (False, True), (None, True)])
+def test_counts_come_with_each_piece_only_where_they_come_at_all(usage, continuous):
+    options = {"include_usage": usage, "continuous_usage_stats": continuous, "include_obfuscation": True}
+    asked = completion(encoded({"prompt": "x", "stream": True, "stream_options": options}))
+    assert asked.stream_options.counts_each == (usage is True and continuous)

@@ -11,7 +11,10 @@ from lessons.serving.server.text import TextStream
 
 tokenizer = BPETokenizer(GGUF.open(find_model()).metadata)
 ids = st.lists(st.integers(0, tokenizer.vocab_size - 1), max_size=30)
-real_ids = st.text(max_size=20).map(tokenizer.encode)
+known = st.characters(
+    max_codepoint=0x3FFFF, exclude_characters="\x04\x06\x13\x14\x16\x1d", exclude_categories=["Cs"]
+)
+real_ids = st.text(known, max_size=20).map(tokenizer.encode)
 
 
 def pieces(tokens, stop=()):

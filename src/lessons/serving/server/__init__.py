@@ -1,14 +1,24 @@
 """An OpenAI-compatible server around the book's own engine.
 
-Read in this order: ``protocol`` (what a request may say), ``worker`` (one thread that owns the model, the scheduler
-and the pool), ``sampling`` (its engine), ``text`` (tokens to characters), ``answers`` (what goes back), ``app`` (the
-routes), ``metrics`` (what Prometheus reads, with vLLM's names).
+Read in this order: ``protocol`` (what a request may say), ``neutral`` (what it may say in vain), ``worker`` (one
+thread that owns the model, the scheduler and the pool), ``sampling`` (its engine), ``text`` (tokens to characters),
+``answers`` (what goes back), ``app`` (the routes), ``origins`` (whose pages may use them), ``metrics`` (what Prometheus
+reads, with vLLM's names).
+
+In a chat, what a message holds is text. A control token such as ``<|im_end|>`` that is spelled there is encoded like
+any other text, so nobody begins a turn or ends one by writing it; only the chat template does. The prompt of a
+completion is all that the model reads, and control tokens in it are control, as in llama.cpp and vLLM: who writes the
+template himself needs them. With ``"parse_special": false`` that prompt is text as well. A text with a character that
+the model has no token for is refused, never altered.
+
+A web page may use the server if this computer serves it (``localhost``) or if ``lessons serve --origin`` names it;
+other pages are refused. Programs are always served: there is no key, so whoever reaches the port may use it.
 """
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from lessons.errors import LessonError
@@ -23,7 +33,9 @@ POLICIES: dict[str, type[Continuous]] = {"continuous": Continuous, "chunked": Ch
 GRACE = 3  # seconds that open connections get when the server is asked to end
 
 
-def build(llm: LLM, slots: int = 8, blocks: int = 512, policy: str = "continuous") -> Api:
+def build(
+    llm: LLM, slots: int = 8, blocks: int = 512, policy: str = "continuous", origins: Sequence[str] = ()
+) -> Api:
     """Put model, engine, scheduler and routes together.
 
     Args:
@@ -31,6 +43,7 @@ def build(llm: LLM, slots: int = 8, blocks: int = 512, policy: str = "continuous
         slots: requests that run at a time.
         blocks: of the KV cache, 16 tokens each.
         policy: "continuous" or "chunked".
+        origins: whose pages may use the server besides this computer's, such as "https://page.example"; "*" is any.
 
     Raises:
         LessonError: for an unknown policy, or fewer than one slot or block.
@@ -47,7 +60,8 @@ def build(llm: LLM, slots: int = 8, blocks: int = 512, policy: str = "continuous
         raise LessonError(f"blocks is {blocks}; the cache needs 1 block or more")
     rules = POLICIES[policy](slots)
     metrics = ServerMetrics(BLOCK_SIZE, blocks)
-    return Api(NAME, llm.tokenizer, Worker(SamplingEngine(llm, blocks), rules, metrics), metrics)
+    worker = Worker(SamplingEngine(llm, blocks), rules, metrics)
+    return Api(NAME, llm.tokenizer, worker, metrics, tuple(origins))
 
 
 def serve(api: Api, host: str, port: int, ready: Callable[[str], None]) -> None:

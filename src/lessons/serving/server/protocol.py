@@ -1,11 +1,11 @@
 """What may stand in a request, and the shape of an error: OpenAI's API, as far as one model on one machine serves it.
 
-A request is a pydantic model whose fields say what is served. What is not a field is refused; so is a field that
-would change the answer in a way that is not served, unless its value leaves the answer as it is.
+A request is a pydantic model whose fields say what is served. ``neutral`` knows the fields of others, and which of
+their values leave the answer as it is. What is neither is refused.
 
 Source:
-    The fields and their defaults: OpenAI's API reference, "Completions" and "Chat". ``top_k`` and ``ignore_eos`` are
-    additions of vLLM.
+    The fields and their defaults: OpenAI's API reference, "Completions" and "Chat". ``top_k``, ``ignore_eos``,
+    ``min_tokens`` and ``continuous_usage_stats`` are additions of vLLM; ``parse_special`` is llama.cpp's.
 """
 
 from __future__ import annotations
@@ -24,10 +24,12 @@ from pydantic import (
     ValidationInfo,
     WrapValidator,
     field_validator,
+    model_validator,
 )
 
 from lessons.errors import LessonError
 from lessons.llm.sampling import SamplingParams
+from lessons.serving.server import neutral
 
 MAX_TOKENS = 16  # of a completion that does not say; a chat may write until its context is full
 MAX_STOPS = 4
@@ -63,6 +65,11 @@ def error_json(message: str, type: str, param: str | None = None, code: str | No
 class _Object(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_left_out(cls, fields: Any) -> Any:
+        return {k: v for k, v in fields.items() if v is not None} if isinstance(fields, dict) else fields
+
 
 def _says(wanted: str) -> WrapValidator:
     """Say one thing of a value that is wrong, where each of its possible types would say another."""
@@ -96,15 +103,22 @@ Stop = Annotated[
 
 
 class StreamOptions(_Object):
-    """How a stream ends: ``include_usage`` sends the counts last."""
+    """What a stream tells besides the text.
+
+    Attributes:
+        include_usage: send the counts last.
+        continuous_usage_stats: with ``include_usage``, send those so far with each piece too.
+        include_obfuscation: whether pieces may be padded against who counts bytes; they never are.
+    """
 
     include_usage: bool = False
+    continuous_usage_stats: bool = False
+    include_obfuscation: bool = False
 
-
-class ResponseFormat(_Object):
-    """The form of an answer."""
-
-    type: Literal["text"]
+    @property
+    def counts_each(self) -> bool:
+        """Whether each piece carries the counts."""
+        return self.include_usage and self.continuous_usage_stats
 
 
 class TextPart(_Object):
@@ -123,6 +137,7 @@ class Message(_Object):
 
     role: Literal["system", "developer", "user", "assistant"]
     content: Annotated[str | list[TextPart], _says("text, or a list of parts of text")]
+    tool_calls: list[Any] = Field([], max_length=0)
 
 
 class Fields(_Object):
@@ -131,7 +146,9 @@ class Fields(_Object):
     Attributes:
         model: its name, if it was given.
         temperature, top_p, top_k, seed, ignore_eos: see ``params`` and ``SamplingEngine.arrange``.
+            llama.cpp and vLLM take the seed -1 as none; here, as at OpenAI, it is a number like any other.
         stop: texts that end the answer.
+        min_tokens: taken where it has no effect, as it stands beside ``ignore_eos`` in many load tests.
         stream, stream_options: send each token as it comes.
     """
 
@@ -139,34 +156,12 @@ class Fields(_Object):
     temperature: float = Field(1.0, ge=0, le=HUGE)
     top_p: float = Field(1.0, gt=0, le=1)
     top_k: int = Field(0, ge=-1)
-    seed: int | None = Field(None, ge=0, le=2**63 - 1)
+    seed: int | None = Field(None, ge=-(2**63), le=2**63 - 1)
     stop: Stop = []
     stream: bool = False
     stream_options: StreamOptions = StreamOptions()
     ignore_eos: bool = False
-
-    # They do not change the answer.
-    user: Any = None
-    metadata: Any = None
-    store: Any = None
-    service_tier: Any = None
-    safety_identifier: Any = None
-
-    # They would change the answer: each takes only the value that leaves it as it is.
-    n: Literal[1] = 1
-    best_of: Literal[1] = 1
-    echo: Literal[False] = False
-    logprobs: Literal[False] = False
-    top_logprobs: Literal[0] = 0
-    suffix: Literal[""] = ""
-    presence_penalty: float = Field(0, ge=0, le=0)
-    frequency_penalty: float = Field(0, ge=0, le=0)
-    repetition_penalty: float = Field(1, ge=1, le=1)
-    min_p: float = Field(0, ge=0, le=0)
-    logit_bias: dict[str, Any] = Field({}, max_length=0)
-    tools: list[Any] = Field([], max_length=0)
-    tool_choice: Literal["none"] = "none"
-    response_format: ResponseFormat = ResponseFormat(type="text")
+    min_tokens: int = Field(0, ge=0)
 
     @field_validator("*", mode="before")
     @classmethod
@@ -185,6 +180,13 @@ class Fields(_Object):
             raise ValueError("it is only for a stream; set stream to true")
         return value
 
+    @field_validator("min_tokens")
+    @classmethod
+    def _has_no_effect(cls, value: int, info: ValidationInfo) -> int:
+        if value and (not info.data.get("ignore_eos") or info.data.get("stop")):
+            raise ValueError("it must be 0, except beside an ignore_eos of true and no stop")
+        return value
+
     @property
     def params(self) -> SamplingParams:
         """How to choose tokens; vLLM's ``top_k`` of -1 is our 0: all tokens."""
@@ -194,9 +196,14 @@ class Fields(_Object):
 
 
 class CompletionRequest(Fields):
-    """The body of ``POST /v1/completions``: continue ``prompt``, text or token ids, by up to ``max_tokens``."""
+    """The body of ``POST /v1/completions``: continue ``prompt``, text or token ids, by up to ``max_tokens``.
+
+    Attributes:
+        parse_special: take control tokens such as ``<|im_end|>`` in the prompt as control; false for strangers' text.
+    """
 
     prompt: Prompt
+    parse_special: bool = True
     max_tokens: int = Field(MAX_TOKENS, ge=1)
 
     @property
@@ -242,7 +249,11 @@ def read(kind: type[Kind], body: bytes) -> Kind:
         fields = json.loads(body)
         if not isinstance(fields, dict):
             raise BadRequest(f"the body is {shortened(fields)}; send one JSON object")
-        return kind.model_validate({name: value for name, value in fields.items() if value is not None})
+        given = {name: value for name, value in fields.items() if value is not None}
+        if refused := neutral.refusal(given):
+            name, message, code = refused
+            raise BadRequest(message, name, code)
+        return kind.model_validate(neutral.without(given))
     except ValidationError as error:
         if error.error_count() > MANY:
             raise BadRequest(
@@ -259,7 +270,8 @@ def _refusal(error: Any) -> BadRequest:
     path = place[0] + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place[1:])
     if kind == "extra_forbidden" or not error["loc"]:  # without a place, the field's name is not even text
         field = place[0] if place[1:] else None
-        return BadRequest(f"{shortened(path)} is no field of this request; leave it out", field)
+        message = f"Unknown parameter: {shortened(path)} is no field of this request; leave it out"
+        return BadRequest(message, field, "unknown_parameter")
     field = place[0]
     if kind == "missing":
         return BadRequest(f"{path} is missing, and this request needs it", field)
