@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from lessons import figures
+from lessons.errors import LessonError
 from lessons.experiments import inference_vs_training as x
 from lessons.experiments.base import Outcome, Unavailable
 from lessons.experiments.inference_vs_training import cards
@@ -42,7 +43,8 @@ def slowed(experiment, ratio=None, flop=1.0, **factors):
     whole = sum(seconds[part].value for part in ("forward", "backward", "optimizer"))
     counted = {name: flop * value for name, value in prediction.data["flop"].items()}
     found = ratio or near(whole / seconds["inference"].value, "1")
-    return Outcome(found, {"seconds": seconds, "flop": counted})
+    ends = {"training step": near(whole), "inference": seconds["inference"]}
+    return Outcome(found, {"seconds": seconds, "flop": counted}, ends=ends)
 
 
 def phased(decode=(1, 1, 1, 1), prefill=(1, 1, 1), sure=0.02):
@@ -56,7 +58,8 @@ def phased(decode=(1, 1, 1, 1), prefill=(1, 1, 1), sure=0.02):
         for phase, factors in (("decode", decode), ("prefill", prefill))
     }
     one, long = data["decode"]["seconds"][0], data["prefill"]["seconds"][-1]
-    return Outcome(one.ratio(long).scaled(512), data)
+    ends = {"a token written": one, "a token read": long.scaled(1 / 512)}
+    return Outcome(one.ratio(long).scaled(512), data, ends=ends)
 
 
 def kept(**factors):
@@ -98,9 +101,9 @@ PHASES = [
 EXAMPLES = [
     *[(x.phases, PASSPORT, result, ["other-way-round", *findings]) for result, findings in PHASES],
     *[(e, PASSPORT, result, findings) for e in (x.step, x.cuda) for result, findings in steps(e)],
-    (x.memory, PASSPORT, kept(), ["agrees"]),
-    (x.memory, PASSPORT, kept(activations=1.1), ["more-kept"]),
-    (x.memory, PASSPORT, kept(moments=0.9), ["less-kept"]),
+    (x.memory, PASSPORT, kept(), ["equal"]),
+    (x.memory, PASSPORT, kept(activations=1.0001), ["unequal", "more-kept"]),
+    (x.memory, PASSPORT, kept(moments=0.9), ["unequal", "less-kept"]),
 ]
 
 
@@ -109,6 +112,24 @@ def test_one_writer_pays_for_the_ends_of_rows_and_the_textbook_leaves_them_out()
     one = prediction.data["decode"]["bytes"][0] / 20e9
     rows = 30 * (960 + 576 + 3072 + 576) + 49152
     assert prediction.quantity.value / prediction.textbook.value == pytest.approx(1 + rows * 20e-9 / one)
+    # 134.5 million floats and 65 tokens of 46,080 bytes at 20 GB/s; 106.2 million weights and attention, 2 FLOP each.
+    written, read = (q.value for q in prediction.ends.values())
+    assert written == pytest.approx((4 * 134.48e6 + 65 * 46080) / 20e9 + rows * 20e-9, rel=1e-3)
+    assert read == pytest.approx(work("prefill", 512).flop / 512 / 100e9)
+    assert prediction.quantity.value == pytest.approx(written / read)
+
+
+def test_a_prompt_of_few_tokens_waits_for_the_weights_too():
+    prediction = Phases((4,), (1, 4)).predict(PASSPORT)
+    assert prediction.ends["a token read"].value == pytest.approx(work("prefill", 4).bytes / 4 / 20e9)
+    assert prediction.quantity.value == pytest.approx(
+        prediction.ends["a token written"].value / prediction.ends["a token read"].value
+    )
+
+
+def test_the_first_who_writes_is_one_user():
+    with pytest.raises(LessonError, match="begin with that"):
+        Phases((4, 8), (4, 8))
 
 
 def test_a_pass_needs_the_weights_and_the_cache_of_the_real_model():
@@ -127,13 +148,22 @@ def test_a_pass_needs_the_weights_and_the_cache_of_the_real_model():
     assert gemm(1, 576, 576, 4).intensity == pytest.approx(one.intensity, rel=0.05)
 
 
+def test_training_keeps_sixteen_bytes_a_weight_and_activations_by_the_token():
+    prediction = x.memory.predict(PASSPORT)
+    parts = prediction.data["parts"]
+    # A token: 6 layers of 10 x 512 + 4 x 1,408 + 8 + 2 numbers, and 3 x 512 + 1 + 8,192 at the end.
+    activations = 512 * 4 * (6 * (5120 + 5632 + 10) + 1536 + 1 + 8192)
+    assert parts["activations"] == activations
+    assert prediction.quantity.value == 16 * prediction.data["parameters"] + activations
+
+
 def test_memory_is_counted_to_the_byte():
     for shape in (TINY, TrainingShape(3, 32, 2, 48, 100, 1, 9)):
         experiment = type(x.memory)(shape)
         prediction, result = experiment.predict(PASSPORT), experiment.run()
         for part, counted in result.data["parts"].items():
             assert counted == prediction.data["parts"][part], part
-        assert experiment.findings(prediction, result) == ["agrees"]
+        assert experiment.findings(prediction, result) == ["equal"]
 
 
 def test_the_network_learns_and_looks_only_back():
@@ -161,6 +191,11 @@ def test_a_step_is_three_forward_passes_and_the_optimizer():
     assert parts["backward"] == pytest.approx(2 * parts["forward"]) == pytest.approx(2 * parts["inference"])
     # 27.7 million weights, seven passes of four bytes, at 20 GB/s of a copy that moves three halves of that.
     assert parts["optimizer"] == pytest.approx(27.656e6 * 28 / 30e9, rel=1e-3)
+    # 23.5 million of them are multiplied with 512 tokens, 2 FLOP each, at 100 GFLOP/s.
+    inference = 2 * 23.462e6 * 512 / 100e9
+    step = 3 * inference + 27.656e6 * 28 / 30e9
+    assert prediction.quantity.value == pytest.approx(step / inference, rel=1e-3)
+    assert [q.value for q in prediction.ends.values()] == pytest.approx([step, inference], rel=1e-3)
     large = x.cuda.predict(PASSPORT)
     assert 3 < large.quantity.value < 3.5
     if not torch.cuda.is_available():

@@ -12,8 +12,10 @@ from lessons.experiments.cpu_memory.curves import (
     held,
     sizes_up_to,
 )
+from lessons.experiments.derivation import Derivation, Operand
 from lessons.formulas import memory
 from lessons.measure import time
+from lessons.measure.verdict import FORESEEN
 from lessons.passport import Passport
 from lessons.units import Quantity, format_binary, format_value
 
@@ -24,7 +26,7 @@ class BandwidthStaircase(Experiment):
     id = "cpu_memory.bandwidth"
     unit = "B/s"
     SMALL = {"limit": 1 << 20}
-    FINDINGS = ("early", "late")
+    FINDINGS = ("early", "late", *FORESEEN)
     limit = 1 << 40  # bytes of the largest working set
 
     def predict(self, passport: Passport) -> Outcome:
@@ -34,9 +36,11 @@ class BandwidthStaircase(Experiment):
         levels = passport.levels
         rates = [passport.bandwidth("read", level).value for level in levels]
         expected = [rates[min(memory.level(s, held(passport)), len(rates) - 1)] for s in sizes]
+        rate = passport.bandwidth("read", "dram")
         return Outcome(
-            passport.bandwidth("read", "dram"),
+            rate,
             {"sizes": sizes, "rates": expected, "caches": caches(passport), "levels": levels},
+            by=Derivation("R", {"R": Operand("reads in memory", rate)}),
         )
 
     def run(self, progress: Progress = SILENT) -> Outcome:
@@ -72,4 +76,5 @@ class BandwidthStaircase(Experiment):
         }
 
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
-        return ["early"] * falls_early(prediction, result) + ["late"] * falls_late(prediction, result)
+        early, late = falls_early(prediction, result), falls_late(prediction, result)
+        return [*["early"] * early, *["late"] * late, self.verdict(prediction, result)]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from lessons.experiments.base import Outcome
 from lessons.measure.verdict import BAND
 from lessons.passport import Passport
-from lessons.units import KiB
+from lessons.units import KiB, Quantity
+
+SYSTEM = "reported by the system"
 
 
 def caches(passport: Passport) -> list[int]:
@@ -13,13 +15,20 @@ def caches(passport: Passport) -> list[int]:
     return [c["bytes"] for c in passport.machine["caches"]]
 
 
-def held(passport: Passport) -> list[int]:
-    """Return the bytes of each cache that one thread gets to keep, smallest first.
+def kept(passport: Passport) -> list[Quantity]:
+    """Return of each cache what one thread gets to keep, smallest first.
 
     They are the reported sizes but for the last cache, of which the passport measured the part that is ours.
     """
-    reported = caches(passport)
-    return [*reported[:-1], round(min(reported[-1], passport.held().value))] if reported else []
+    reported = [Quantity(size, "B") for size in caches(passport)]
+    if not reported:
+        return []
+    return [*reported[:-1], min(reported[-1], passport.held(), key=lambda q: q.value)]
+
+
+def held(passport: Passport) -> list[int]:
+    """Return ``kept`` in whole bytes."""
+    return [round(cache.value) for cache in kept(passport)]
 
 
 def sizes_up_to(largest: int, step: int = 2) -> list[int]:

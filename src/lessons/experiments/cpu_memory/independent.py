@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
 from lessons.experiments.cpu_memory.curves import dram_bytes
-from lessons.formulas import memory
+from lessons.experiments.derivation import Derivation, Operand
 from lessons.measure import time
-from lessons.measure.verdict import FORESEEN, foreseen
+from lessons.measure.verdict import JUDGED
 from lessons.passport import Passport
 from lessons.units import Quantity
+
+LINE = 64  # bytes: each link of the ring has a cache line to itself
 
 
 class Independent(Experiment):
@@ -16,24 +18,38 @@ class Independent(Experiment):
 
     id = "cpu_memory.independent"
     unit = "1"
+    kind = "ratio"
     SMALL = {"limit": 1 << 20}
-    FINDINGS = FORESEEN
+    FINDINGS = JUDGED
     limit = 1 << 40  # bytes of the ring
     WALKS = (1, 2, 4, 8, 16)
 
     def predict(self, passport: Passport) -> Outcome:
-        flight = memory.bytes_in_flight(
-            passport.bandwidth("read", "dram").value, passport.latency("dram").value
+        rate, load, most = passport.bandwidth("read", "dram"), passport.latency("dram"), self.WALKS[-1]
+        flight = {
+            "R": Operand("reads in memory", rate),
+            "L": Operand("a load from memory", load),
+            "l": Operand("bytes of a line", Quantity(LINE, "B"), "chosen"),
+        }
+        limit = Derivation("R * L / l", flight).value
+        by = Derivation(
+            "min(n, max(1, R * L / l))",
+            {"n": Operand("walks at once", Quantity(most, "1"), "chosen"), **flight},
         )
-        limit = flight / 64
         return Outcome(
-            Quantity(min(self.WALKS[-1], max(1.0, limit)), "1"),
+            by.quantity(self.unit),
             {
                 "walks": list(self.WALKS),
                 "speedup": [min(w, max(1.0, limit)) for w in self.WALKS],
                 "limit": limit,
             },
+            by=by,
+            ends=self._ends(load, load.scaled(1 / by.value)),
         )
+
+    def _ends(self, alone: Quantity, together: Quantity) -> dict[str, Quantity]:
+        """Return the seconds of a load in one walk and in all of them by their names."""
+        return {"a load, 1 walk": alone, f"a load, {self.WALKS[-1]} walks": together}
 
     def run(self, progress: Progress = SILENT) -> Outcome:
         from lessons.kernels.chase import ring, walker
@@ -45,7 +61,8 @@ class Independent(Experiment):
             steps = 1 << 15
             per_load.append(time(walker(links, steps, walks), samples=15).median().scaled(1 / steps))
         speedups = [per_load[0].ratio(q) for q in per_load]
-        return Outcome(speedups[-1], {"walks": list(self.WALKS), "speedup": speedups})
+        data = {"walks": list(self.WALKS), "speedup": speedups}
+        return Outcome(speedups[-1], data, ends=self._ends(per_load[0], per_load[-1]))
 
     def draw(self, prediction: Outcome, result: Outcome, figure) -> None:
         from lessons import figures
@@ -70,4 +87,4 @@ class Independent(Experiment):
         }
 
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
-        return [foreseen(result.quantity.ratio(prediction.quantity))]
+        return [self.verdict(prediction, result)]

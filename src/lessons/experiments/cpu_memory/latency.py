@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
-from lessons.experiments.cpu_memory.curves import caches, dram_bytes, draw_curve, held, sizes_up_to
+from lessons.experiments.cpu_memory.curves import (
+    SYSTEM,
+    caches,
+    dram_bytes,
+    draw_curve,
+    kept,
+    sizes_up_to,
+)
+from lessons.experiments.derivation import Derivation, Operand
 from lessons.formulas import memory
 from lessons.measure import time
-from lessons.measure.verdict import FORESEEN, foreseen, within
+from lessons.measure.verdict import FORESEEN, within
 from lessons.passport import Passport
 from lessons.units import MiB, Quantity, format_binary, format_value
 
@@ -23,13 +31,16 @@ class LatencyStaircase(Experiment):
     def predict(self, passport: Passport) -> Outcome:
         sizes = sizes_up_to(passport.sizes["cpu.dram"] // 2, 4)
         ends, levels = caches(passport), passport.levels
-        latencies = [passport.latency(level).value for level in levels]
-        ours = held(passport)
-        expected = [memory.chase_latency(s, ours, latencies) for s in sizes]
+        latencies = {level: passport.latency(level) for level in levels}
+        seconds = [q.value for q in latencies.values()]
+        ours = kept(passport)
+        held = [cache.value for cache in ours]
+        expected = [memory.chase_latency(s, held, seconds) for s in sizes]
+        by = _mixed(sizes[-1], ours, latencies)
         # The curve's last point mixes the last cache and memory; the passport's spread goes with it.
-        value = passport.latency("dram").scaled(expected[-1] / latencies[-1])
-        data = {"sizes": sizes, "seconds": expected, "caches": ends, "held": ours, "levels": levels}
-        return Outcome(value, data, Quantity(memory.chase_latency(sizes[-1], ends, latencies), "s"))
+        value = latencies["dram"].scaled(by.value / seconds[-1])
+        data = {"sizes": sizes, "seconds": expected, "caches": ends, "held": held, "levels": levels}
+        return Outcome(value, data, Quantity(memory.chase_latency(sizes[-1], ends, seconds), "s"), by)
 
     def run(self, progress: Progress = SILENT) -> Outcome:
         from lessons.kernels.chase import chase, ring, walker
@@ -64,4 +75,36 @@ class LatencyStaircase(Experiment):
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
         kept, reported = (max(prediction.data[name], default=1) for name in ("held", "caches"))
         found = [] if within(kept / reported) else ["slice"]
-        return [*found, foreseen(result.quantity.ratio(prediction.quantity))]
+        return [*found, self.verdict(prediction, result)]
+
+
+def _mixed(ring: int, held: list[Quantity], latencies: dict[str, Quantity]) -> Derivation:
+    """Return ``memory.chase_latency`` of one ring as a sum over memory and the last two caches that it overflows.
+
+    A still nearer cache answers so few loads of a large ring that they are counted with the next.
+    """
+    inside = [(name, cache) for name, cache in zip(latencies, held) if cache.value < ring]
+    beyond = list(latencies)[len(inside)]
+    loads = {name: Operand(f"a load from {name.upper()}", q) for name, q in latencies.items()}
+    sizes = {
+        name: Operand(f"{name.upper()}, kept by one thread", cache)
+        if cache.source
+        else Operand(f"bytes of {name.upper()}", cache, SYSTEM)
+        for name, cache in inside
+    }
+    whole = Operand("bytes of the ring", Quantity(ring, "B"), "chosen")
+    match [name for name, _ in inside[-2:]]:
+        case [near, last]:
+            return Derivation(
+                "(B * t + (C - B) * u + (W - C) * m) / W",
+                {
+                    **{"B": sizes[near], "t": loads[near], "C": sizes[last], "u": loads[last]},
+                    **{"W": whole, "m": loads[beyond]},
+                },
+            )
+        case [last]:
+            return Derivation(
+                "(C * u + (W - C) * m) / W",
+                {"C": sizes[last], "u": loads[last], "W": whole, "m": loads[beyond]},
+            )
+    return Derivation("m", {"m": loads[beyond]})

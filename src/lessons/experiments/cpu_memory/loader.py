@@ -7,8 +7,10 @@ import zlib
 from time import perf_counter
 
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
+from lessons.experiments.cpu_memory.curves import SYSTEM
+from lessons.experiments.derivation import Derivation, Operand
 from lessons.measure import median_interval
-from lessons.measure.verdict import differs
+from lessons.measure.verdict import AT_MOST, differs
 from lessons.passport import Passport
 from lessons.units import Quantity
 
@@ -35,37 +37,41 @@ class DataLoaderWorkers(Experiment):
 
     id = "cpu_memory.loader"
     unit = "1"
-    SMALL = {"ITEMS": 8, "WORKERS": (0, 1)}
-    FINDINGS = ("no-gain", "most-is-best", "past-the-cores")
-    WORKERS = (0, 1, 2, 4)
+    kind = "at most"
+    SMALL = {"ITEMS": 8, "WORKERS": (0, 1), "MOST": 2}
+    FINDINGS = ("no-gain", "most-is-best", "fewer-are-best", *AT_MOST)
+    WORKERS, MOST = (0, 1, 2, 4), 8
     ITEMS = 64
 
     def predict(self, passport: Passport) -> Outcome:
         cores = passport.threads
-        # Worker 0 decodes in the consumer's own process; each further one adds a core, as long as there is one.
-        return Outcome(
-            Quantity(cores, "1"),
-            {"workers": list(self.WORKERS), "speedup": [min(max(1, w), cores) for w in self.WORKERS]},
+        by = Derivation(
+            "min(c, w)",
+            {
+                "c": Operand("logical CPUs", Quantity(cores, "1"), SYSTEM),
+                "w": Operand("workers at most", Quantity(self.MOST, "1"), "chosen"),
+            },
         )
+        # Worker 0 decodes in the consumer's own process; each further one adds a core, as long as there is one.
+        counts = self._counts(cores)
+        data = {"workers": counts, "speedup": [min(max(1, w), cores) for w in counts], "cores": cores}
+        return Outcome(by.quantity(self.unit), data, by=by)
+
+    def _counts(self, cores: int) -> list[int]:
+        """Return the numbers of workers that are tried, rising: one for each core is among them, up to ``MOST``."""
+        return sorted({*self.WORKERS, min(cores, self.MOST)})
 
     def run(self, progress: Progress = SILENT) -> Outcome:
         from lessons import topology
 
         cores = topology.read().cores
-        counts = sorted({*self.WORKERS, cores}) if cores <= 8 else list(self.WORKERS)
         seconds = {}
-        for workers in counts:
+        for workers in self._counts(cores):
             progress(f"{workers} workers")
             seconds[workers] = median_interval([self._pass(workers) for _ in range(3)], "s")
         speedups = {w: seconds[0].ratio(q) for w, q in seconds.items()}
-        best = speedups[cores if cores in speedups else max(speedups)]
-        return Outcome(
-            best,
-            {
-                "workers": list(speedups),
-                "speedup": list(speedups.values()),
-            },
-        )
+        data = {"workers": list(speedups), "speedup": list(speedups.values())}
+        return Outcome(speedups[min(cores, self.MOST)], data)
 
     def _pass(self, workers: int) -> float:
         """Return the seconds between the first item and the last, so that starting the workers is left out."""
@@ -99,6 +105,7 @@ class DataLoaderWorkers(Experiment):
         speedups = dict(zip(result.data["workers"], result.data["speedup"]))
         most, best = max(speedups), max(speedups, key=lambda workers: speedups[workers].value)
         return {
+            "cores": prediction.data["cores"],
             "most": most,
             "with_most": f"{speedups[most].value:.2f}",
             "best": best,
@@ -108,7 +115,9 @@ class DataLoaderWorkers(Experiment):
 
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
         speedups = [q for workers, q in zip(result.data["workers"], result.data["speedup"]) if workers]
-        if all(differs(q) <= 0 for q in speedups):
-            return ["no-gain"]
         best = max(speedups, key=lambda q: q.value)
-        return ["past-the-cores" if differs(speedups[-1].ratio(best)) < 0 else "most-is-best"]
+        if all(differs(q) <= 0 for q in speedups):
+            found = "no-gain"
+        else:
+            found = "fewer-are-best" if differs(speedups[-1].ratio(best)) < 0 else "most-is-best"
+        return [found, self.verdict(prediction, result)]

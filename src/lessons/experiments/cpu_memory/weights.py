@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
+from lessons.experiments.derivation import Derivation, Operand
 from lessons.measure import time
-from lessons.measure.verdict import FORESEEN, differs, foreseen
+from lessons.measure.verdict import FORESEEN, differs
 from lessons.passport import Passport, needs
 from lessons.units import Quantity, format_value
 
@@ -28,12 +29,21 @@ class LoadWeights(Experiment):
         # By the textbook read() is a copy from memory to memory: read and write count in the copy's rate.
         textbook = passport.bandwidth("copy", "dram").inverse(2 * size, "s")
         # But the system copies page by page from its cache, and each fresh page of ours is a fault on the way.
-        copy = passport.page_cache().inverse(size, "s")
-        faults = passport.cost("page_fault").scaled(size / 4096)
-        seconds = Quantity(copy.value + faults.value, "s", copy.low + faults.low, copy.high + faults.high)
+        rate, fault, pages = passport.page_cache(), passport.cost("page_fault"), -(-size // 4096)
+        by = Derivation(
+            "S / R + n * f",
+            {
+                "S": Operand("bytes of the model's file", Quantity(size, "B"), "counted"),
+                "R": Operand("copies from the page cache", rate),
+                "n": Operand("pages of the buffer", Quantity(pages, "1"), "counted"),
+                "f": Operand("first touch of a page", fault),
+            },
+        )
+        copy, faults = rate.inverse(size, "s"), fault.scaled(pages)
+        seconds = Quantity(by.value, "s", copy.low + faults.low, copy.high + faults.high)
         touch = size / passport.bandwidth("read", "dram").value
         data = {"size": size, "read": seconds.value, "mmap": 0.0, "mmap and touch": touch}
-        return Outcome(seconds, data, textbook)
+        return Outcome(seconds, data, textbook, by)
 
     def run(self, progress: Progress = SILENT) -> Outcome:
         import mmap
@@ -91,4 +101,4 @@ class LoadWeights(Experiment):
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
         faster = differs(result.data["read"].ratio(result.data["mmap and touch"]))
         winner = {1: "mmap-wins", -1: "read-wins", 0: "as-fast"}[faster]
-        return [winner, foreseen(result.quantity.ratio(prediction.quantity))]
+        return [winner, self.verdict(prediction, result)]

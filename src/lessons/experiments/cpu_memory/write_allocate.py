@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
 from lessons.experiments.cpu_memory.curves import dram_bytes
+from lessons.experiments.derivation import Derivation, Operand
 from lessons.formulas import memory
 from lessons.measure import compare
-from lessons.measure.verdict import differs
+from lessons.measure.verdict import AT_MOST, differs
 from lessons.passport import Passport
 from lessons.units import Quantity, format_value
 
@@ -16,13 +17,21 @@ class WriteAllocate(Experiment):
 
     id = "cpu_memory.write_allocate"
     unit = "1"
+    kind = "at most"
     SMALL = {"limit": 1 << 20}
-    FINDINGS = ("no-gain", "beyond-traffic", "traffic")
+    FINDINGS = ("no-gain", *AT_MOST)
     limit = 1 << 40  # bytes of an array
 
     def predict(self, passport: Passport) -> Outcome:
         factors = {"copy": memory.write_allocate_factor(1, 1), "triad": memory.write_allocate_factor(2, 1)}
-        return Outcome(Quantity(factors["copy"], "1"), factors)
+        by = Derivation(
+            "(r + 2 * w) / (r + w)",
+            {
+                "r": Operand("arrays that a copy reads", Quantity(1, "1"), "counted"),
+                "w": Operand("arrays that it writes", Quantity(1, "1"), "counted"),
+            },
+        )
+        return Outcome(by.quantity(self.unit), factors, by=by)
 
     def run(self, progress: Progress = SILENT) -> Outcome:
         from lessons.kernels.stream import TRAFFIC, stream
@@ -67,6 +76,4 @@ class WriteAllocate(Experiment):
         }
 
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
-        if differs(result.quantity) <= 0:
-            return ["no-gain"]
-        return ["beyond-traffic" if differs(result.quantity, prediction.quantity.value) > 0 else "traffic"]
+        return [*["no-gain"] * (differs(result.quantity) <= 0), self.verdict(prediction, result)]

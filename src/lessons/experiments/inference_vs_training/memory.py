@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from lessons.experiments.base import SILENT, Outcome, Progress
+from lessons.experiments.derivation import Derivation, Operand
 from lessons.experiments.inference_vs_training.trained import TINY, Trained
 from lessons.formulas import kv_cache, training
 from lessons.measure.conditions import one_thread
+from lessons.measure.verdict import COUNTED
 from lessons.passport import Passport
 from lessons.units import Quantity, format_bytes
 
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
 
 PARTS = ("weights", "KV cache", "gradients", "moments", "activations")
 FLOAT = 4  # bytes
-EXACT = 1e-3  # bytes are counted and not timed: what is nearer than this is the same
 
 
 class Memory(Trained):
@@ -27,8 +28,9 @@ class Memory(Trained):
 
     id = "inference_vs_training.memory"
     unit = "B"
+    kind = "count"
     SMALL = {"shape": TINY}
-    FINDINGS = ("agrees", "more-kept", "less-kept")
+    FINDINGS = (*COUNTED, "more-kept", "less-kept")
 
     def predict(self, passport: Passport) -> Outcome:
         s = self.shape
@@ -37,9 +39,17 @@ class Memory(Trained):
         kept = training.kept_activations(s.tokens, s.layers, s.hidden, s.heads, s.ffn, s.vocab, FLOAT)
         cache = s.tokens * kv_cache.bytes_per_token(s.layers, s.heads, s.hidden // s.heads, FLOAT)
         parts = dict(zip(PARTS, (states.weights, cache, states.gradients, states.moments, kept)))
-        return Outcome(
-            Quantity(sum(states) + kept, "B"), {"parts": parts, "tokens": s.tokens, "parameters": parameters}
+        by = Derivation(
+            "N * s + D * a",
+            {
+                "N": Operand("weights", Quantity(parameters, "1"), "shape of the network"),
+                "s": Operand("weight, gradient and two moments", Quantity(4 * FLOAT, "B"), "counted"),
+                "D": Operand("tokens of a step", Quantity(s.tokens, "1"), "chosen"),
+                "a": Operand("activations of a token", Quantity(kept / s.tokens, "B"), "closed form"),
+            },
         )
+        data = {"parts": parts, "tokens": s.tokens, "parameters": parameters}
+        return Outcome(by.quantity(self.unit), data, by=by)
 
     @one_thread()
     def run(self, progress: Progress = SILENT) -> Outcome:
@@ -110,11 +120,9 @@ class Memory(Trained):
         }
 
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
-        off = _off(prediction, result)
-        worst = max(off.values(), key=abs)
-        if abs(worst) < EXACT:
-            return ["agrees"]
-        return ["more-kept" if worst > 0 else "less-kept"]
+        worst = max(_off(prediction, result).values(), key=abs)
+        kept = ["more-kept"] * (worst > 0) + ["less-kept"] * (worst < 0)
+        return [self.verdict(prediction, result), *kept]
 
 
 def _off(prediction: Outcome, result: Outcome) -> dict[str, float]:

@@ -7,13 +7,14 @@ from typing import Any
 
 from lessons.errors import LessonError
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
+from lessons.experiments.derivation import Derivation, Operand
 from lessons.formulas import llama, training
 from lessons.formulas.roofline import Work, time_bound
 from lessons.kernels.gemv import MAX_ROWS
 from lessons.llm.engines import engine
 from lessons.measure import in_turns, median_interval, median_ratio
 from lessons.measure.conditions import one_thread
-from lessons.measure.verdict import JUDGED, LESS, MORE, differs, foreseen, judged
+from lessons.measure.verdict import JUDGED, LESS, MORE, differs, foreseen
 from lessons.passport import Passport
 from lessons.units import Quantity, format_value, percent
 
@@ -72,14 +73,15 @@ class Phases(Experiment):
 
     Args:
         prompts: tokens of the prompts, the shortest first.
-        users: how many write at once; with one of ``prompts`` in common, where the phases meet.
+        users: how many write at once, one at first; with one of ``prompts`` in common, where the phases meet.
 
     Raises:
-        LessonError: when there is none in common.
+        LessonError: when there is none in common, or the first is not one user.
     """
 
     id = "inference_vs_training.phases"
     unit = "1"
+    kind = "ratio"
     SMALL = {"tokens": {"decode": [1, 4], "prefill": [4, 9]}}
     FINDINGS = (
         "other-way-round",
@@ -100,6 +102,10 @@ class Phases(Experiment):
                 f"the prompts {list(prompts)} and the users {list(users)} have no number in common, at which the "
                 "phases could be compared; add one"
             )
+        if users[0] != 1:
+            raise LessonError(
+                f"the first of the users is {users[0]}, but the longest prompt is compared with 1; begin with that"
+            )
         self.tokens = {"decode": list(users), "prefill": list(prompts)}
 
     @property
@@ -108,7 +114,12 @@ class Phases(Experiment):
         return max(set(self.tokens["decode"]) & set(self.tokens["prefill"]))
 
     def predict(self, passport: Passport) -> Outcome:
-        rate, bandwidth = passport.matmul("float32").value, passport.bandwidth("read")
+        product, bandwidth, row_end = (
+            passport.matmul("float32"),
+            passport.bandwidth("read"),
+            passport.row_end(),
+        )
+        rate = product.value
         data: dict[str, Any] = {
             "peak": passport.flops("float32"),
             "matmul": rate,
@@ -122,32 +133,44 @@ class Phases(Experiment):
                 "bytes": [w.bytes for w in works],
                 "seconds": [time_bound(w, rate, bandwidth.value) for w in works],
             }
-        textbook = self._gain(data)
+        one, prompt, tokens = data["decode"], data["prefill"], self.tokens["prefill"][-1]
+        textbook = one["seconds"][0] / (prompt["seconds"][-1] / tokens)
         # Up to MAX_ROWS tokens this book's product is used. One token waits at the end of each row of a matrix, where
         # the lanes of a sum are brought together; more tokens bring more sums along, and the bound leaves those out.
-        ends = llama.matrix_rows(_shape()) * passport.row_end().value
-        data["decode"]["seconds"] = [
-            s + ends if n <= MAX_ROWS else s for n, s in zip(self.tokens["decode"], data["decode"]["seconds"])
+        rows = llama.matrix_rows(_shape())
+        one["seconds"] = [
+            s + rows * row_end.value if n <= MAX_ROWS else s for n, s in zip(one["tokens"], one["seconds"])
         ]
-        return Outcome(Quantity(self._gain(data), self.unit), data, Quantity(textbook, self.unit))
-
-    @staticmethod
-    def _gain(data: dict[str, Any]) -> float:
-        """Return tokens a second of the longest prompt over those of one writer."""
-        prefill, decode = data["prefill"], data["decode"]
-        return prefill["tokens"][-1] / prefill["seconds"][-1] * decode["seconds"][0] / decode["tokens"][0]
+        source = f"shape of {_shape().name}"
+        by = Derivation(
+            "(B / R + n * e) / max(f / P, b / R)",
+            {
+                "B": Operand("bytes of a token written", Quantity(one["bytes"][0], "B"), source),
+                "R": Operand("reads in memory", bandwidth),
+                "n": Operand("rows of all matrices", Quantity(rows, "1"), source),
+                "e": Operand("end of a matrix's row", row_end),
+                "f": Operand(
+                    "operations of a token read", Quantity(prompt["flop"][-1] / tokens, "FLOP"), source
+                ),
+                "P": Operand("torch, large matrix product", product),
+                "b": Operand("bytes of a token read", Quantity(prompt["bytes"][-1] / tokens, "B"), source),
+            },
+        )
+        ends = _ends(Quantity(one["seconds"][0], "s"), Quantity(prompt["seconds"][-1], "s"), tokens)
+        return Outcome(by.quantity(self.unit), data, Quantity(textbook, self.unit), by, ends)
 
     @one_thread()
     def run(self, progress: Progress = SILENT) -> Outcome:
         progress("the model")
         passes = {(phase, n): one_pass(phase, n) for phase, counts in self.tokens.items() for n in counts}
         times = in_turns(passes, progress=progress)
-        data = {
+        data: dict[str, Any] = {
             phase: {"tokens": counts, "seconds": [median_interval(times[phase, n], "s") for n in counts]}
             for phase, counts in self.tokens.items()
         }
-        one, long = self.tokens["decode"][0], self.tokens["prefill"][-1]
-        return Outcome(median_ratio(times["decode", one], times["prefill", long], long / one), data)
+        long = self.tokens["prefill"][-1]
+        ends = _ends(data["decode"]["seconds"][0], data["prefill"]["seconds"][-1], long)
+        return Outcome(median_ratio(times["decode", 1], times["prefill", long], long), data, ends=ends)
 
     def draw(self, prediction: Outcome, result: Outcome, figure: Any) -> None:
         from lessons import figures
@@ -185,7 +208,7 @@ class Phases(Experiment):
             [outcome.data["decode"]["seconds"][at] for at in jump] for outcome in (result, prediction)
         )
         return {
-            "written": format_value(self.tokens["decode"][0] / decode[0].value, "tokens/s"),
+            "written": format_value(1 / decode[0].value, "tokens/s"),
             "read": format_value(self.tokens["prefill"][-1] / prefill[-1].value, "tokens/s"),
             **{f"{name}_off": format_value(ratio.value, "1", 2) for name, ratio in off.items()},
             "under": _listed({name: ratio for name, ratio in off.items() if foreseen(ratio) == LESS}),
@@ -216,7 +239,7 @@ class Phases(Experiment):
             few, many = (_over(prediction, result, "decode", at) for at in jump)
             found += ["kernel-changes"] * (foreseen(many.ratio(few)) == MORE)
         off = _over_predicted(prediction, result)
-        found.append(judged(result.quantity.ratio(prediction.quantity), *off.values()))
+        found.append(self.verdict(prediction, result))
         verdicts = {name: foreseen(ratio) for name, ratio in off.items()}
         found += [f"{name}-slow" for name in ("reading", "writing") if verdicts[name] == MORE]
         return found + ["under-bound"] * (LESS in verdicts.values())
@@ -243,6 +266,11 @@ ENDS = {"writing": ("decode", 0), "reading": ("prefill", -1)}
 def _over(prediction: Outcome, result: Outcome, phase: str, at: int) -> Quantity:
     """Return measured over predicted time of one pass."""
     return result.data[phase]["seconds"][at].ratio(Quantity(prediction.data[phase]["seconds"][at], "s"))
+
+
+def _ends(one: Quantity, prompt: Quantity, tokens: int) -> dict[str, Quantity]:
+    """Return the seconds of a token in either phase by their names: one is written in a pass, and many are read."""
+    return {"a token written": one, "a token read": prompt.scaled(1 / tokens)}
 
 
 def _over_predicted(prediction: Outcome, result: Outcome) -> dict[str, Quantity]:

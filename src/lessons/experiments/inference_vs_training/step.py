@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lessons.experiments.base import SILENT, Outcome, Progress
+from lessons.experiments.derivation import Derivation, Operand
 from lessons.experiments.inference_vs_training.trained import TINY, Trained
 from lessons.formulas import training
 from lessons.formulas.memory import write_allocate_factor
@@ -12,7 +13,7 @@ from lessons.formulas.roofline import attention
 from lessons.formulas.training import TrainingShape
 from lessons.measure import in_turns, median_interval, median_ratio
 from lessons.measure.conditions import one_thread
-from lessons.measure.verdict import JUDGED, MORE, foreseen, judged
+from lessons.measure.verdict import JUDGED, MORE, foreseen
 from lessons.passport import Passport, needs
 from lessons.units import Quantity, format_value, percent
 
@@ -25,29 +26,42 @@ class Step(Trained):
 
     id = "inference_vs_training.step"
     unit = "1"
+    kind = "ratio"
     SMALL = {"shape": TINY}
     FINDINGS = (*COUNTS.values(), *JUDGED, "optimizer-dear", "training-dear")
     dtype, itemsize, rounds = "float32", 4, 3
 
     def predict(self, passport: Passport) -> Outcome:
         s, device = self.shape, self.device
-        rate = passport.matmul(self.dtype, device=device).value
-        bandwidth = passport.bandwidth("copy", device=device).value
-        if device == "cpu":
-            # A copy also reads the lines that it is about to write. AdamW writes where it has just read.
-            bandwidth *= write_allocate_factor(1, 1)
+        product, copy = passport.matmul(self.dtype, device=device), passport.bandwidth("copy", device=device)
+        # A copy also reads the lines that it is about to write. AdamW writes where it has just read.
+        moved = write_allocate_factor(1, 1) if device == "cpu" else 1.0
+        rate, bandwidth = product.value, moved * copy.value
         parameters = s.multiplied + s.vocab * s.hidden
+        traffic = training.adam_traffic(parameters, self.itemsize)
         forward, whole = (f(s.multiplied, s.tokens) for f in (training.forward_flop, training.training_flop))
         seconds = {
             "inference": forward / rate,
             "forward": forward / rate,
             "backward": (whole - forward) / rate,
-            "optimizer": training.adam_traffic(parameters, self.itemsize) / bandwidth,
+            "optimizer": traffic / bandwidth,
         }
+        by = Derivation(
+            "(6 * N * D / P + A / (w * R)) / (2 * N * D / P)",
+            {
+                "N": Operand("weights in products", Quantity(s.multiplied, "1"), "shape of the network"),
+                "D": Operand("tokens of a step", Quantity(s.tokens, "1"), "chosen"),
+                "P": Operand("torch, large matrix product", product),
+                "A": Operand("moved by AdamW", Quantity(traffic, "B"), "counted"),
+                "w": Operand("moved over named bytes of a copy", Quantity(moved, "1"), "counted"),
+                "R": Operand("a copy in memory, read plus written", copy),
+            },
+        )
+        step = sum(seconds[part] for part in PARTS)
         head_dim = s.hidden // s.heads
         pairs = attention(s.sequence, s.sequence, s.heads, s.heads, head_dim).flop / 2  # causal: half of them
         return Outcome(
-            Quantity(sum(seconds[part] for part in PARTS) / seconds["inference"], self.unit),
+            by.quantity(self.unit),
             {
                 "seconds": seconds,
                 "flop": {"inference": forward, "step": whole},
@@ -55,13 +69,15 @@ class Step(Trained):
                 # Each weight is read by the forward pass, by the backward pass, and by the optimizer.
                 "bytes": {
                     "inference": parameters * self.itemsize,
-                    "step": 2 * parameters * self.itemsize + training.adam_traffic(parameters, self.itemsize),
+                    "step": 2 * parameters * self.itemsize + traffic,
                 },
                 # A CUDA passport has no register peak in 16 bits: there the large product stands for it.
                 "peak": passport.flops("float32").value if device == "cpu" else rate,
                 "bandwidth": passport.bandwidth("read", device=device).value,
                 "tokens": s.tokens,
             },
+            by=by,
+            ends=_ends(Quantity(step, "s"), Quantity(seconds["inference"], "s")),
         )
 
     @one_thread()
@@ -100,7 +116,9 @@ class Step(Trained):
                 fn()
             counted[name] = counter.get_total_flops()
         step = [a + b for a, b in zip(times["both"], times["optimizer"])]
-        return Outcome(median_ratio(step, times["inference"]), {"seconds": seconds, "flop": counted})
+        data = {"seconds": seconds, "flop": counted}
+        ends = _ends(median_interval(step, "s"), seconds["inference"])
+        return Outcome(median_ratio(step, times["inference"]), data, ends=ends)
 
     def draw(self, prediction: Outcome, result: Outcome, figure: Any) -> None:
         from lessons import figures
@@ -136,7 +154,7 @@ class Step(Trained):
             )
             for name, spent in (("inference", seconds["inference"].value), ("step", step))
         ]
-        gaps = _gaps(prediction, result)
+        step_off, inference_off = (result.ends[name].ratio(end) for name, end in prediction.ends.items())
         worst = _dearest(prediction, result)
         return {
             "forward_flop": format_value(counted["inference"], "FLOP"),
@@ -149,8 +167,8 @@ class Step(Trained):
             "step_mbu": percent(used[1][1]),
             "tokens": f"{p['tokens']:,}",
             "optimizer_share": percent(seconds["optimizer"].value / step),
-            "inference_off": format_value(gaps["inference"].value, "1", 2),
-            "step_off": format_value(gaps["step"].value, "1", 2),
+            "inference_off": format_value(inference_off.value, "1", 2),
+            "step_off": format_value(step_off.value, "1", 2),
             "worst": worst,
             "worst_off": format_value(seconds[worst].value / p["seconds"][worst], "1", 2),
             "inference": format_value(seconds["inference"].value, "s"),
@@ -161,7 +179,7 @@ class Step(Trained):
         counted, matrices = (outcome.data["flop"]["step"] for outcome in (result, prediction))
         # Whole numbers, each of them exact: no interval decides.
         found = [COUNTS[(counted > matrices) - (counted < matrices)]]
-        verdict = judged(result.quantity.ratio(prediction.quantity), *_gaps(prediction, result).values())
+        verdict = self.verdict(prediction, result)
         found.append(verdict)
         worst = _dearest(prediction, result)
         dear = result.data["seconds"][worst].scaled(1 / prediction.data["seconds"][worst], "1")
@@ -175,14 +193,9 @@ def _values(outcome: Outcome) -> dict[str, float]:
     return {k: s.value if isinstance(s, Quantity) else s for k, s in outcome.data["seconds"].items()}
 
 
-def _gaps(prediction: Outcome, result: Outcome) -> dict[str, Quantity]:
-    """Return measured over predicted seconds of inference, and of the whole step."""
-    p, seconds = prediction.data["seconds"], result.data["seconds"]
-    whole = result.quantity.scaled(seconds["inference"].value)
-    return {
-        "inference": seconds["inference"].scaled(1 / p["inference"], "1"),
-        "step": whole.scaled(1 / sum(p[part] for part in PARTS)),
-    }
+def _ends(step: Quantity, inference: Quantity) -> dict[str, Quantity]:
+    """Return the seconds of both by their names."""
+    return {"training step": step, "inference": inference}
 
 
 def _dearest(prediction: Outcome, result: Outcome) -> str:

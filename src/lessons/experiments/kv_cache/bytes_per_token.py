@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
-from lessons.formulas import kv_cache
+from lessons.experiments.derivation import Derivation, Operand
 from lessons.llm.engines import config, engine
+from lessons.measure.verdict import COUNTED
 from lessons.passport import Passport
 from lessons.units import Quantity, format_bytes
 
@@ -16,13 +17,24 @@ class BytesPerToken(Experiment):
 
     id = "kv_cache.bytes"
     unit = "B"
+    kind = "count"
     panels = None
-    FINDINGS = ("agree", "disagree")
+    FINDINGS = (*COUNTED, "matrices-agree", "matrices-disagree")
 
     def predict(self, passport: Passport) -> Outcome:
         c = config()
-        value = kv_cache.bytes_per_token(c.layers, c.kv_heads, c.head_dim, FLOAT)
-        return Outcome(Quantity(value, "B"), {"context": c.context, "group": c.heads // c.kv_heads})
+        shape = "shape of SmolLM2-135M"
+        by = Derivation(
+            "2 * l * h * d * b",
+            {
+                "l": Operand("layers", Quantity(c.layers, "1"), shape),
+                "h": Operand("K/V heads of a layer", Quantity(c.kv_heads, "1"), shape),
+                "d": Operand("channels of a head", Quantity(c.head_dim, "1"), shape),
+                "b": Operand("bytes of a float", Quantity(FLOAT, "B"), "chosen"),
+            },
+        )
+        data = {"context": c.context, "group": c.heads // c.kv_heads}
+        return Outcome(by.quantity(self.unit), data, by=by)
 
     def run(self, progress: Progress = SILENT) -> Outcome:
         llm = engine()
@@ -36,13 +48,14 @@ class BytesPerToken(Experiment):
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         context = prediction.data["context"]
         return {
-            "walked": format_bytes(result.data["walked"]),
-            "counted": format_bytes(result.quantity.value),
+            "walked": f"{result.data['walked']:,} bytes",
+            "foretold": f"{prediction.quantity.value:,.0f} bytes",
+            "counted": f"{result.quantity.value:,.0f} bytes",
             "context": f"{context:,}",
             "full": format_bytes(context * result.quantity.value),
             "group": prediction.data["group"],
         }
 
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
-        agree = result.data["walked"] == result.quantity.value == prediction.quantity.value
-        return ["agree" if agree else "disagree"]
+        matrices = result.data["walked"] == result.quantity.value
+        return [self.verdict(prediction, result), f"matrices-{'agree' if matrices else 'disagree'}"]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
+from lessons.experiments.derivation import Derivation, Operand
 from lessons.formulas import kv_cache
 from lessons.formulas.roofline import time_bound
 from lessons.llm.engines import engine
 from lessons.llm.footprint import step_bytes, step_work
 from lessons.measure import time
 from lessons.measure.conditions import one_thread
-from lessons.measure.verdict import AS_FORESEEN, FORESEEN, LESS, MORE, foreseen
+from lessons.measure.verdict import JUDGED
 from lessons.passport import Passport, needs
 from lessons.units import Quantity, format_value
+
+SHAPE = "shape of SmolLM2-135M"
 
 
 class Generation(Experiment):
@@ -19,23 +22,36 @@ class Generation(Experiment):
 
     id = "kv_cache.generation"
     unit = "1"
+    kind = "ratio"
     needs = (needs.MODEL,)
     SMALL = {"lengths": (4, 8, 12, 16)}
-    FINDINGS = ("times-foreseen", "errors-cancel", *FORESEEN)
+    FINDINGS = JUDGED
     lengths = (32, 64, 128, 256)
     prompt, answer = 64, 192  # tokens of the answer that the text counts
 
     def predict(self, passport: Passport) -> Outcome:
-        rate, peak = passport.bandwidth("read", "dram").value, passport.product("packed", "int8").value
-        reading = step_bytes("packed, int8") / rate
+        read, product = passport.bandwidth("read", "dram"), passport.product("packed", "int8")
+        rate, weights = read.value, step_bytes("packed, int8")
+        reading = weights / rate
         works = [step_work("packed, int8", n, wanted=1) for n in self.lengths]
-        seconds = [time_bound(work, peak, rate) for work in works]
+        seconds = [time_bound(work, product.value, rate) for work in works]
         # The textbook's roof is the peak in registers, which leaves out what the packed product does around it.
         textbook = time_bound(works[-1], passport.flops("int8").value, rate)
+        by = Derivation(
+            "max(F / P, B / R) / (B / R)",
+            {
+                "F": Operand("operations of all tokens", Quantity(works[-1].flop, "OP"), SHAPE),
+                "P": Operand("our product of packed weights", product),
+                "B": Operand("bytes of the packed weights", Quantity(weights, "B"), SHAPE),
+                "R": Operand("reads in memory", read),
+            },
+        )
         return Outcome(
-            Quantity(seconds[-1] / reading, "1"),
+            by.quantity(self.unit),
             {"lengths": self.lengths, "cached": [reading] * len(seconds), "uncached": seconds},
             textbook=Quantity(textbook / reading, "1"),
+            by=by,
+            ends=_ends(Quantity(seconds[-1], "s"), Quantity(reading, "s")),
         )
 
     @one_thread()
@@ -63,6 +79,7 @@ class Generation(Experiment):
         return Outcome(
             uncached[-1].ratio(cached[-1]),
             {"lengths": self.lengths, "cached": cached, "uncached": uncached},
+            ends=_ends(uncached[-1], cached[-1]),
         )
 
     def draw(self, prediction: Outcome, result: Outcome, figure) -> None:
@@ -81,7 +98,7 @@ class Generation(Experiment):
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         cached, uncached = result.data["cached"], result.data["uncached"]
-        off = _over_predicted(prediction, result)
+        off = [result.ends[name].ratio(end) for name, end in prediction.ends.items()]
         return {
             "first": self.lengths[0],
             "last": self.lengths[-1],
@@ -90,8 +107,8 @@ class Generation(Experiment):
             "uncached_first": format_value(uncached[0].value, "s"),
             "uncached": format_value(uncached[-1].value, "s"),
             "reading": format_value(prediction.data["cached"][-1], "s"),
-            "cached_off": format_value(off["cached"].value, "1", 2),
-            "uncached_off": format_value(off["uncached"].value, "1", 2),
+            "cached_off": format_value(off[1].value, "1", 2),
+            "uncached_off": format_value(off[0].value, "1", 2),
             "prompt": self.prompt,
             "answer": self.answer,
             "positions_cached": kv_cache.generation_positions(self.prompt, self.answer, True),
@@ -99,18 +116,9 @@ class Generation(Experiment):
         }
 
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
-        factor = foreseen(result.quantity.ratio(prediction.quantity))
-        times = {foreseen(off) for off in _over_predicted(prediction, result).values()}
-        if factor == AS_FORESEEN and times == {AS_FORESEEN}:
-            return ["times-foreseen"]
-        if factor == AS_FORESEEN and times in ({MORE}, {LESS}):
-            return ["errors-cancel"]
-        return [factor]
+        return [self.verdict(prediction, result)]
 
 
-def _over_predicted(prediction: Outcome, result: Outcome) -> dict[str, Quantity]:
-    """Return measured over predicted time of the last token, with a cache and without."""
-    return {
-        way: result.data[way][-1].ratio(Quantity(prediction.data[way][-1], "s"))
-        for way in ("cached", "uncached")
-    }
+def _ends(uncached: Quantity, cached: Quantity) -> dict[str, Quantity]:
+    """Return the seconds of the last token by their names."""
+    return {"without a cache": uncached, "with a cache": cached}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
+from lessons.experiments.derivation import Derivation, Operand
 from lessons.formulas import kv_cache
 from lessons.measure import Comparison, time
 from lessons.measure.conditions import one_thread
-from lessons.measure.verdict import differs
+from lessons.measure.verdict import JUDGED, differs
 from lessons.passport import Passport, needs
 from lessons.units import Quantity, format_bytes, format_value
 
@@ -18,8 +19,12 @@ class Indirection(Experiment):
 
     id = "kv_cache.indirection"
     unit = "1"
+    kind = "ratio"
     SMALL = {"tokens": 256, "pool_blocks": 128, "runs": (1, 4, 16)}
-    FINDINGS = ("table-free", "table-costs", "alone-free", "alone-costs", "placed-free", "placed-costs")
+    FINDINGS = (
+        *("table-free", "table-costs", "alone-free", "alone-costs", "placed-free", "placed-costs"),
+        *JUDGED,
+    )
     tokens, pool_blocks = 1024, 512
     runs = (1, 4, 16, 64)
 
@@ -27,10 +32,8 @@ class Indirection(Experiment):
         from lessons.llm.attention_layers import DIM, KV_HEADS, LAYERS
 
         bytes_read = kv_cache.bytes_per_token(LAYERS, KV_HEADS, DIM, FLOAT) * self.tokens
-        nearest = passport.levels[-2:][0]  # the last cache; memory, where the system tells of no cache
-        seconds = bytes_read / passport.bandwidth("read", nearest).value
-        # The same bytes and the same arithmetic; a block table is one number for each block of 16 tokens.
-        return Outcome(Quantity(1.0, "1"), {"seconds": seconds, "bytes": bytes_read})
+        # The weights are read before each call, as in decoding, so that keys and values come from memory.
+        return _same_bytes(bytes_read, LAYERS * _table_bytes(self.tokens), passport.bandwidth("read", "dram"))
 
     @one_thread()
     def run(self, progress: Progress = SILENT) -> Outcome:
@@ -56,6 +59,7 @@ class Indirection(Experiment):
                 "error": max(layers.error(table) for table in tables.values()),
                 "seconds": placed.peer,
             },
+            ends=_ends(placed.ours, placed.peer),
         )
 
     def draw(self, prediction: Outcome, result: Outcome, figure) -> None:
@@ -92,12 +96,14 @@ class Indirection(Experiment):
             "placed": f"{result.quantity.value:.2f}",
             "full_run": f"{data['full_run']:.1f}",
             "full": f"{data['full'].value:.2f}",
+            **_off(prediction, result),
         }
 
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
         alone, adjacent = result.data["ratios"][0], result.data["ratios"][-1]
         costs = {"table": adjacent, "alone": alone.ratio(adjacent), "placed": result.quantity}
-        return [f"{what}-{'costs' if differs(ratio) > 0 else 'free'}" for what, ratio in costs.items()]
+        found = [f"{what}-{'costs' if differs(ratio) > 0 else 'free'}" for what, ratio in costs.items()]
+        return [*found, self.verdict(prediction, result)]
 
 
 def _time_over(comparison: Comparison) -> Quantity:
@@ -105,21 +111,53 @@ def _time_over(comparison: Comparison) -> Quantity:
     return comparison.ratio.inverse(1.0, "1")
 
 
+def _table_bytes(tokens: int) -> int:
+    """Return the bytes of a block table: one 32-bit number for each block of 16 tokens."""
+    return -(-tokens // 16) * 4
+
+
+def _same_bytes(states: float, table: float, rate: Quantity) -> Outcome:
+    """Return what to expect of reading keys and values through a table: the same bytes, and the table's own."""
+    by = Derivation(
+        "((B + T) / R) / (B / R)",
+        {
+            "B": Operand("bytes of keys and values", Quantity(states, "B"), "counted"),
+            "T": Operand("block table, once a layer", Quantity(table, "B"), "counted"),
+            "R": Operand("reads in memory", rate),
+        },
+    )
+    ends = _ends(rate.inverse(states + table, "s"), rate.inverse(states, "s"))
+    return Outcome(by.quantity("1"), {"bytes": states}, by=by, ends=ends)
+
+
+def _ends(paged: Quantity, contiguous: Quantity) -> dict[str, Quantity]:
+    """Return the seconds of both ways by their names."""
+    return {"paged": paged, "contiguous": contiguous}
+
+
+def _off(prediction: Outcome, result: Outcome) -> dict[str, str]:
+    """Return as facts by which factor each of the two times is off."""
+    ratios = {name: result.ends[name].ratio(end) for name, end in prediction.ends.items()}
+    return {f"{name}_off": format_value(ratio.value, "1", 2) for name, ratio in ratios.items()}
+
+
 class PagedOnDevice(Experiment):
     """The same comparison on a CUDA device, with the shape of an 8-billion-parameter model."""
 
     id = "kv_cache.cuda"
     unit = "1"
+    kind = "ratio"
     device = "cuda"
     needs = (needs.CUDA,)
     panels = None
     SMALL = {"tokens": 64, "heads": 2, "kv_heads": 1, "dim": 16, "samples": 2}
-    FINDINGS = ("as-fast", "slower", "faster")
+    FINDINGS = ("as-fast", "slower", "faster", *JUDGED)
     tokens, heads, kv_heads, dim = 8192, 32, 8, 128
     samples = 30
 
     def predict(self, passport: Passport) -> Outcome:
-        return Outcome(Quantity(1.0, "1"), {"bytes": 2 * self.tokens * self.kv_heads * self.dim * FLOAT})
+        states = self.tokens * kv_cache.bytes_per_token(1, self.kv_heads, self.dim, FLOAT)
+        return _same_bytes(states, _table_bytes(self.tokens), passport.bandwidth("read", device="cuda"))
 
     def run(self, progress: Progress = SILENT) -> Outcome:
         import torch
@@ -149,10 +187,9 @@ class PagedOnDevice(Experiment):
             attention.paged_decode(q, k_pool, v_pool, table, self.tokens)
             - attention.decode(q, k, v, self.tokens)
         ).abs()
-        return Outcome(
-            paged_time.median().ratio(plain_time.median()),
-            {"seconds": plain_time.median(), "error": error.max().item()},
-        )
+        ends = _ends(paged_time.median(), plain_time.median())
+        data = {"seconds": ends["contiguous"], "error": error.max().item()}
+        return Outcome(ends["paged"].ratio(ends["contiguous"]), data, ends=ends)
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         return {
@@ -160,7 +197,9 @@ class PagedOnDevice(Experiment):
             "seconds": format_value(result.data["seconds"].value, "s"),
             "error": f"{result.data['error']:.1g}",
             "block": format_bytes(16 * self.dim * FLOAT),
+            **_off(prediction, result),
         }
 
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
-        return [{1: "slower", -1: "faster", 0: "as-fast"}[differs(result.quantity)]]
+        faster = {1: "slower", -1: "faster", 0: "as-fast"}[differs(result.quantity)]
+        return [faster, self.verdict(prediction, result)]

@@ -6,11 +6,13 @@ from functools import cache
 from time import perf_counter
 
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
+from lessons.experiments.derivation import Derivation, Operand
 from lessons.formulas import paging
 from lessons.llm.engines import engine
+from lessons.llm.footprint import step_work
 from lessons.measure import median_interval
 from lessons.measure.conditions import one_thread
-from lessons.measure.verdict import FORESEEN, foreseen
+from lessons.measure.verdict import JUDGED
 from lessons.passport import Passport, needs
 from lessons.units import Quantity, format_value
 
@@ -20,10 +22,11 @@ class Sharing(Experiment):
 
     id = "kv_cache.sharing"
     unit = "1"
+    kind = "ratio"
     needs = (needs.MODEL,)
     SMALL = {"written": 2}
     panels = None
-    FINDINGS = ("same-bits", "close", *FORESEEN)
+    FINDINGS = ("same-bits", "close", *JUDGED)
     written = 12  # tokens of each answer
     page_tokens = 200
 
@@ -42,7 +45,19 @@ class Sharing(Experiment):
         lengths = [len(prompt) for prompt in self.prompts()]
         shared = self.page_tokens // 16 * 16
         computed = sum(lengths) - (len(lengths) - 1) * shared
-        return Outcome(Quantity(sum(lengths) / computed, "1"), {"all": sum(lengths), "computed": computed})
+        product = passport.product("packed", "int8")
+        flop = step_work("packed, int8", 1, wanted=0).flop
+        by = Derivation(
+            "(n * F / P) / (m * F / P)",
+            {
+                "n": Operand("all prompts", Quantity(sum(lengths), "tokens"), "counted"),
+                "m": Operand("to compute, shared ones once", Quantity(computed, "tokens"), "counted"),
+                "F": Operand("operations of a token", Quantity(flop, "OP"), "shape of SmolLM2-135M"),
+                "P": Operand("our product of packed weights", product),
+            },
+        )
+        ends = _ends(*(product.inverse(tokens * flop, "s") for tokens in (sum(lengths), computed)))
+        return Outcome(by.quantity(self.unit), {"all": sum(lengths), "computed": computed}, by=by, ends=ends)
 
     @one_thread()
     def run(self, progress: Progress = SILENT) -> Outcome:
@@ -66,13 +81,13 @@ class Sharing(Experiment):
                 caches.append(state)
             return perf_counter() - began, computed, caches, logits, pool
 
-        rounds = []
+        rounds: list[tuple[float, float]] = []
         progress("warm-up")
         serve(True)
         for i in range(3):
             progress(f"round {i + 1} of 3")
             alone, together = serve(False), serve(True)
-            rounds.append(alone[0] / together[0])
+            rounds.append((alone[0], together[0]))
         error = max((a - b).abs().max().item() for a, b in zip(alone[3], together[3]))
         blocks = {
             name: served[4].num_blocks - served[4].available
@@ -90,7 +105,7 @@ class Sharing(Experiment):
         written = before - pool.available
         whole = 4 * paging.blocks(samples[0].length, pool.block_size)
         return Outcome(
-            median_interval(rounds, "1"),
+            median_interval([alone / shared for alone, shared in rounds], "1"),
             {
                 "computed": together[1],
                 "blocks": blocks,
@@ -99,11 +114,15 @@ class Sharing(Experiment):
                 "written": written,
                 "whole": whole,
             },
+            ends=_ends(*(median_interval(list(seconds), "s") for seconds in zip(*rounds))),
         )
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         data = result.data
+        off = [result.ends[name].ratio(end).value for name, end in prediction.ends.items()]
         return {
+            "alone_off": format_value(off[0], "1", 2),
+            "shared_off": format_value(off[1], "1", 2),
             "computed": f"{data['computed']:,}",
             "all": f"{prediction.data['all']:,}",
             "fewer": format_value(prediction.quantity.value, "1", 2),
@@ -117,4 +136,9 @@ class Sharing(Experiment):
 
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
         same = "close" if result.data["error"] else "same-bits"
-        return [same, foreseen(result.quantity.ratio(prediction.quantity))]
+        return [same, self.verdict(prediction, result)]
+
+
+def _ends(alone: Quantity, shared: Quantity) -> dict[str, Quantity]:
+    """Return the seconds of the four prompts by their names."""
+    return {"without sharing": alone, "with sharing": shared}
