@@ -15,7 +15,7 @@ ns, us, ms = 1e-9, 1e-6, 1e-3
 
 _LARGE = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 _SMALL = ((1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))
-_PREFIXED_LARGE = {"B", "B/s", "FLOP", "FLOP/s", "OP/s", "bit/s"}
+_PREFIXED_LARGE = {"B", "B/s", "FLOP", "FLOP/s", "OP", "OP/s", "bit/s"}
 
 
 def format_value(value: float, unit: str, digits: int = 3) -> str:
