@@ -147,7 +147,7 @@ def test_planted_circles_are_found(tmp_path):
 
 
 CHAPTERS = {path.parent.name for path in (PACKAGE / "experiments").glob("*/__init__.py")}
-SHARED_BY_CHAPTERS = {"__init__.py", "base.py", "derivation.py", "looks.py", "text.py"}
+SHARED_BY_CHAPTERS = {"__init__.py", "base.py", "derivation.py", "looks.py", "ratios.py", "text.py"}
 
 
 def chapter_of(name):

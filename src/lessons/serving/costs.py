@@ -82,10 +82,17 @@ class Roofline:
     swap_bandwidth: float = math.inf
 
     def __call__(self, work: Work) -> float:
-        moved = self.weight_bytes + self.kv_bytes * work.context
-        flop = self.flop_per_token * work.tokens + self.flop_per_pair * work.pairs
         swap = self.kv_bytes * work.swapped / self.swap_bandwidth
-        return max(moved / self.bandwidth, flop / self.peak) + swap + self.overhead
+        bound = max(self.moved(work) / self.bandwidth, self.flop(work) / self.peak)
+        return bound + swap + self.overhead
+
+    def flop(self, work: Work) -> float:
+        """Return the arithmetic of a step: its matrices, and its attention."""
+        return self.flop_per_token * work.tokens + self.flop_per_pair * work.pairs
+
+    def moved(self, work: Work) -> float:
+        """Return the bytes that a step reads: the weights, and the caches."""
+        return self.weight_bytes + self.kv_bytes * work.context
 
     @classmethod
     def from_datasheet(

@@ -7,19 +7,33 @@ from itertools import pairwise
 from typing import Any
 
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
-from lessons.experiments.batching.service import ROWS, SEED, SLOTS, VOCAB, Served, cost, measure, simulate
+from lessons.experiments.batching.service import (
+    ROWS,
+    SEED,
+    SLOTS,
+    VOCAB,
+    Served,
+    cost,
+    measure,
+    simulate,
+)
+from lessons.experiments.derivation import Operand
+from lessons.experiments.ratios import ratio
 from lessons.experiments.text import rows
 from lessons.measure.conditions import one_thread
-from lessons.measure.verdict import JUDGED, differs, judged
+from lessons.measure.verdict import JUDGED, differs
 from lessons.passport import Passport, needs
+from lessons.serving.costs import Work
 from lessons.serving.policies import ChunkedPrefill, Continuous, Policy
 from lessons.serving.request import Request
 from lessons.serving.workload import AtOnce, Fixed, workload
-from lessons.units import format_value
+from lessons.units import Quantity, format_value
 
 WRITERS, ANSWER = 4, 48
 LONG = 1000  # tokens of the prompt that arrives
 BUDGETS = {"whole": math.inf, "256": 256, "16": ROWS}
+COUNTED = "counted in the simulation"
+ENDS = {"whole prompt": "whole", f"steps of {ROWS}": "16"}
 
 
 def policy(budget: float) -> Policy:
@@ -39,6 +53,7 @@ class Chunks(Experiment):
 
     id = "batching.chunks"
     unit = "1"
+    kind = "ratio"
     needs = (needs.MODEL,)
     FINDINGS = (
         "worst-gap-bounded",
@@ -53,7 +68,27 @@ class Chunks(Experiment):
 
     def predict(self, passport: Passport) -> Outcome:
         seconds = cost(passport)
-        return _outcome({name: _figures(simulate(policy(b), load(), seconds)) for name, b in BUDGETS.items()})
+        works: dict[float, Work] = {}
+
+        def step(work: Work) -> float:
+            works[seconds(work)] = work
+            return seconds(work)
+
+        runs = {name: _figures(simulate(policy(b), load(), step)) for name, b in BUDGETS.items()}
+        # A gap is one step: the one that took as long tells what was in it.
+        whole, small = (
+            works[min(works, key=lambda s: abs(s - runs[key]["p99"].value))] for key in ENDS.values()
+        )
+        operands = {
+            "F": Operand("operations, whole prompt", Quantity(seconds.flop(whole), "FLOP"), COUNTED),
+            "P": Operand("product of packed weights and int8", passport.product("packed", "int8")),
+            "B": Operand("weights and caches, whole prompt", Quantity(seconds.moved(whole), "B"), COUNTED),
+            "R": Operand("reads in memory", passport.bandwidth("read")),
+            "G": Operand(f"operations, step of {ROWS}", Quantity(seconds.flop(small), "FLOP"), COUNTED),
+            "C": Operand(f"weights and caches, step of {ROWS}", Quantity(seconds.moved(small), "B"), COUNTED),
+        }
+        by, ends = ratio(dict(zip(ENDS, ("max(F / P, B / R)", "max(G / P, C / R)"))), operands)
+        return Outcome(by.quantity(self.unit), {"runs": runs}, by=by, ends=ends)
 
     @one_thread()
     def run(self, progress: Progress = SILENT) -> Outcome:
@@ -129,14 +164,13 @@ class Chunks(Experiment):
         }
 
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
-        runs, foretold = result.data["runs"], prediction.data["runs"]
+        runs = result.data["runs"]
         first = {name: run["first"] for name, run in runs.items()}
-        ends = [runs[name]["p99"].ratio(foretold[name]["p99"]) for name in ("whole", "16")]
         late = differs(first["16"].ratio(first["whole"]))
         worst = all(differs(first["256"].ratio(first[name])) > 0 for name in ("whole", "16"))
         return [
             "worst-gap-bounded" if differs(result.quantity) > 0 else "worst-gap-alike",
-            judged(result.quantity.ratio(prediction.quantity), *ends),
+            self.verdict(prediction, result),
             {1: "newcomer-pays", -1: "newcomer-gains", 0: "newcomer-alike"}[late],
             *["middle-is-worst"] * worst,
         ]
@@ -160,4 +194,5 @@ def _figures(served: Served) -> dict[str, Any]:
 
 
 def _outcome(runs: dict[str, dict[str, Any]]) -> Outcome:
-    return Outcome(runs["whole"]["p99"].ratio(runs["16"]["p99"]), {"runs": runs})
+    ends = {name: runs[key]["p99"] for name, key in ENDS.items()}
+    return Outcome(runs["whole"]["p99"].ratio(runs["16"]["p99"]), {"runs": runs}, ends=ends)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from statistics import fmean
 from typing import Any
 
 from lessons import datasheets
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
 from lessons.experiments.batching.service import SEED
-from lessons.measure.verdict import AS_FORESEEN, LESS, MORE, differs, foreseen
+from lessons.experiments.derivation import Derivation, Operand
+from lessons.formulas.llama import causal_pairs
+from lessons.measure.verdict import AS_FORESEEN, CANCEL, LESS, MORE, differs
 from lessons.passport import Passport
 from lessons.serving.costs import Roofline, Work
 from lessons.serving.disaggregated import Link, simulate_disaggregated
@@ -29,6 +32,7 @@ MIXED = {
     "mixed, whole prompts": Continuous(MANY),
     "mixed, 512 tokens a step": ChunkedPrefill(MANY, token_budget=512),
 }
+PUBLISHED = "published by NVIDIA"
 SPLIT = "one for prompts, one for writing"
 
 
@@ -78,7 +82,8 @@ class Disaggregation(Experiment):
     id = "batching.disaggregation"
     simulated = True
     unit = "1"
-    FINDINGS = (AS_FORESEEN, LESS, MORE, "never-ahead", "ahead", "no-throughput")
+    kind = "ratio"
+    FINDINGS = (AS_FORESEEN, LESS, MORE, CANCEL, "never-ahead", "ahead", "no-throughput")
     SMALL = {"requests": 40}
 
     def __init__(self, requests: int = 800) -> None:
@@ -87,15 +92,27 @@ class Disaggregation(Experiment):
     def predict(self, passport: Passport) -> Outcome:
         cost, requests = step_cost(), load(1.0, self.requests)
         works = [(r.prompt_tokens, r.max_tokens) for r in requests]
-        prompt = sum(cost(Work(n, 1, n, n * (n + 1) // 2)) for n, _ in works) / len(works)
+        # Prompts of hundreds of tokens and more: arithmetic bounds each of them.
+        flop = fmean(cost.flop(Work(n, 1, n, causal_pairs(n))) for n, _ in works)
         # The weights are shared by many sequences; each reads its own cache, once for each token it writes.
-        read = sum(m * (n + m / 2) for n, m in works) / len(works) * cost.kv_bytes
-        writing = read / cost.bandwidth
+        read = fmean(m * (n + m / 2) for n, m in works) * cost.kv_bytes
+        prompt, writing = flop / cost.peak, read / cost.bandwidth
         # Two mixed machines share both kinds of work evenly. Separate ones wait for the busier of the two.
-        return Outcome(
-            Quantity((prompt + writing) / (2 * max(prompt, writing)), "1"),
-            {"prompt": prompt, "writing": writing},
+        by = Derivation(
+            "(F / P + C / R) / (2 * max(F / P, C / R))",
+            {
+                "F": Operand("operations of a prompt, mean", Quantity(flop, "FLOP"), "shape of Llama 3 8B"),
+                "P": Operand(
+                    f"bfloat16 of an H100, {OF_PEAK} of it", Quantity(cost.peak, "FLOP/s"), PUBLISHED
+                ),
+                "C": Operand("cache read for an answer, mean", Quantity(read, "B"), "shape of Llama 3 8B"),
+                "R": Operand(
+                    f"its bandwidth, {OF_BANDWIDTH} of it", Quantity(cost.bandwidth, "B/s"), PUBLISHED
+                ),
+            },
         )
+        ends = _ends(1 / max(prompt, writing), 2 / (prompt + writing))
+        return Outcome(by.quantity(self.unit), {"prompt": prompt, "writing": writing}, by=by, ends=ends)
 
     def run(self, progress: Progress = SILENT) -> Outcome:
         cost = step_cost()
@@ -113,7 +130,10 @@ class Disaggregation(Experiment):
             for name, metrics in found.items()
         }
         best = [max(goodput[name][i] for name in MIXED) for i in range(len(LIMITS))]
-        return Outcome(Quantity(goodput[SPLIT][-1] / best[-1], "1"), {"goodput": goodput, "mixed": best})
+        ends = _ends(goodput[SPLIT][-1], best[-1])
+        return Outcome(
+            Quantity(goodput[SPLIT][-1] / best[-1], "1"), {"goodput": goodput, "mixed": best}, ends=ends
+        )
 
     def draw(self, prediction: Outcome, result: Outcome, figure) -> None:
         from lessons import figures
@@ -131,7 +151,10 @@ class Disaggregation(Experiment):
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         goodput = result.data["goodput"]
+        separate, mixed = prediction.ends.values()
         return {
+            "separate_brim": f"{separate.value:.0f}",
+            "mixed_brim": f"{mixed.value:.0f}",
             "prompt": format_value(prediction.data["prompt"], "s"),
             "writing": format_value(prediction.data["writing"], "s"),
             "separate": f"{goodput[SPLIT][-1]:.0f}",
@@ -142,10 +165,18 @@ class Disaggregation(Experiment):
 
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
         return [
-            foreseen(result.quantity.ratio(prediction.quantity)),
+            self.verdict(prediction, result),
             "ahead" if _ahead(result) else "never-ahead",
             *["no-throughput"] * (differs(result.quantity) < 0),
         ]
+
+
+def _ends(separate: float, mixed: float) -> dict[str, Quantity]:
+    """Return requests a second that either pair of machines carries."""
+    return {
+        "separate machines": Quantity(separate, "requests/s"),
+        "mixed machines": Quantity(mixed, "requests/s"),
+    }
 
 
 def _ahead(result: Outcome) -> list[float]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from lessons.datasheets import model
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
-from lessons.experiments.batching.service import SEED, VOCAB, cost, engine, measure
+from lessons.experiments.batching.service import SEED, SHAPE, VOCAB, cost, engine, measure
+from lessons.experiments.derivation import Derivation, Operand
 from lessons.formulas.llama import layer_matrices
-from lessons.formulas.roofline import gemm, time_bound
+from lessons.formulas.roofline import Work, gemm, time_bound
 from lessons.measure import median_interval, time
 from lessons.measure.conditions import one_thread
-from lessons.measure.verdict import FORESEEN, JUDGED, foreseen, judged
+from lessons.measure.verdict import JUDGED
 from lessons.passport import Passport, needs
-from lessons.serving.costs import Roofline, Work
+from lessons.serving import costs
+from lessons.serving.costs import Roofline
 from lessons.serving.policies import Continuous
 from lessons.serving.workload import AtOnce, Fixed, workload
 from lessons.units import Quantity, format_value, percent
@@ -22,6 +24,7 @@ class Rate(Experiment):
 
     id = "batching.rate"
     unit = "1"
+    kind = "ratio"
     needs = (needs.MODEL,)
     FINDINGS = JUDGED
     SMALL = {"rounds": 1, "tokens": 3}
@@ -32,14 +35,37 @@ class Rate(Experiment):
         seconds = cost(passport)
         rates, textbook = (self.rates(c) for c in (seconds, cost(passport, textbook=True)))
         ridge = seconds.weight_bytes / seconds.bandwidth / (seconds.flop_per_token / seconds.peak)
-        data = {"rates": rates, "ridge": ridge}
-        return Outcome(
-            Quantity(rates[-1] / rates[0], "1"), data, textbook=Quantity(textbook[-1] / textbook[0], "1")
+        last = self.batches[-1]
+        alone = seconds.flop(self.work(1))
+        by = Derivation(
+            f"{last} * max(F / P, (W + C) / R) / max({last} * F / P, (W + {last} * C) / R)",
+            {
+                "F": Operand("operations of a token", Quantity(alone, "FLOP"), SHAPE),
+                "P": Operand("product of packed weights and int8", passport.product("packed", "int8")),
+                "W": Operand("packed weights", Quantity(seconds.weight_bytes, "B"), SHAPE),
+                "C": Operand("cache of a sequence", Quantity(self.tokens * seconds.kv_bytes, "B"), SHAPE),
+                "R": Operand("reads in memory", passport.bandwidth("read")),
+            },
         )
+        return Outcome(
+            by.quantity(self.unit),
+            {"rates": rates, "ridge": ridge},
+            textbook=Quantity(textbook[-1] / textbook[0], "1"),
+            by=by,
+            ends=self._ends([Quantity(rate, "tokens/s") for rate in rates]),
+        )
+
+    def _ends(self, rates: list[Quantity]) -> dict[str, Quantity]:
+        return {f"{self.batches[-1]} sequences": rates[-1], "one sequence": rates[0]}
 
     def rates(self, seconds: Roofline) -> list[float]:
         """Return tokens a second for each number of sequences."""
-        return [b / seconds(Work(b, b, b * self.tokens, b * self.tokens)) for b in self.batches]
+        return [b / seconds(self.work(b)) for b in self.batches]
+
+    def work(self, sequences: int) -> costs.Work:
+        """Return the work of a step in which each sequence has ``tokens`` in its cache."""
+        context = sequences * self.tokens
+        return costs.Work(sequences, sequences, context, context)
 
     @one_thread()
     def run(self, progress: Progress = SILENT) -> Outcome:
@@ -52,7 +78,7 @@ class Rate(Experiment):
                 steps[b] += [step.seconds for step in engine().steps[1:]]
         found = {b: median_interval(s, "s") for b, s in steps.items()}
         rates = [q.inverse(b, "tokens/s") for b, q in found.items()]
-        return Outcome(rates[-1].ratio(rates[0]), {"rates": rates})
+        return Outcome(rates[-1].ratio(rates[0]), {"rates": rates}, ends=self._ends(rates))
 
     def draw(self, prediction: Outcome, result: Outcome, figure) -> None:
         from lessons import figures
@@ -78,8 +104,7 @@ class Rate(Experiment):
         }
 
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
-        ends = [result.data["rates"][i].scaled(1 / prediction.data["rates"][i]) for i in (0, -1)]
-        return [judged(result.quantity.ratio(prediction.quantity), *ends)]
+        return [self.verdict(prediction, result)]
 
 
 class RateOnDevice(Experiment):
@@ -87,9 +112,10 @@ class RateOnDevice(Experiment):
 
     id = "batching.cuda"
     unit = "1"
+    kind = "ratio"
     device = "cuda"
     needs = (needs.CUDA,)
-    FINDINGS = FORESEEN
+    FINDINGS = JUDGED
     panels = None
     SMALL = {"model": "smollm2-135m", "layers": 1}
     model, rows, layers = "llama-3-8b", (1, 16, 64, 256), 4
@@ -99,14 +125,32 @@ class RateOnDevice(Experiment):
         return list(layer_matrices(model(self.model)).values())
 
     def predict(self, passport: Passport) -> Outcome:
-        peak = passport.matmul("bfloat16", device="cuda").value
-        rate = passport.bandwidth("read", "dram", device="cuda").value
-        seconds = [
-            self.layers * sum(time_bound(gemm(m, n, k, 2), peak, rate) for n, k in self.shapes())
-            for m in self.rows
-        ]
-        rates = [m / s for m, s in zip(self.rows, seconds)]
-        return Outcome(Quantity(rates[-1] / rates[0], "1"), {"rates": rates})
+        peak = passport.matmul("bfloat16", device="cuda")
+        read = passport.bandwidth("read", device="cuda")
+        works = [self._work(m) for m in self.rows]
+        rates = [m / time_bound(work, peak.value, read.value) for m, work in zip(self.rows, works)]
+        first, last = works[0], works[-1]
+        many = self.rows[-1]
+        by = Derivation(
+            f"{many} * max(F / P, B / R) / max({many} * F / P, C / R)",
+            {
+                "F": Operand("operations of a row", Quantity(first.flop, "FLOP"), "counted"),
+                "P": Operand("torch, large bfloat16 product", peak),
+                "B": Operand("operands with one row", Quantity(first.bytes, "B"), "counted"),
+                "C": Operand(f"operands with {many} rows", Quantity(last.bytes, "B"), "counted"),
+                "R": Operand("reads in memory", read),
+            },
+        )
+        ends = self._ends([Quantity(rate, "tokens/s") for rate in rates])
+        return Outcome(by.quantity(self.unit), {"rates": rates}, by=by, ends=ends)
+
+    def _work(self, rows: int) -> Work:
+        """Return the work of all products together: they are bound alike, but for what the activations add."""
+        works = [gemm(rows, n, k, 2) for n, k in self.shapes()]
+        return Work(self.layers * sum(w.flop for w in works), self.layers * sum(w.bytes for w in works))
+
+    def _ends(self, rates: list[Quantity]) -> dict[str, Quantity]:
+        return {f"{self.rows[-1]} rows": rates[-1], "one row": rates[0]}
 
     def run(self, progress: Progress = SILENT) -> Outcome:
         import torch
@@ -132,7 +176,7 @@ class RateOnDevice(Experiment):
                         torch.matmul(inputs[w.shape[1]], w.T)
 
                 found.append(time(step, warmup=3, samples=20, device="cuda").median().inverse(m, "tokens/s"))
-        return Outcome(found[-1].ratio(found[0]), {"rates": found})
+        return Outcome(found[-1].ratio(found[0]), {"rates": found}, ends=self._ends(found))
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         by_rows = [
@@ -146,7 +190,7 @@ class RateOnDevice(Experiment):
         }
 
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
-        return [foreseen(result.quantity.ratio(prediction.quantity))]
+        return [self.verdict(prediction, result)]
 
 
 def _gain(prediction: Outcome, result: Outcome) -> dict[str, object]:

@@ -24,6 +24,7 @@ from lessons.units import Quantity
 if TYPE_CHECKING:
     from lessons.passport import Passport
 
+SHAPE = "shape of SmolLM2-135M"
 SLOTS = 8
 ROWS = packed.MAX_ROWS  # of the compiled pass; more rows take several, or go layer by layer through torch
 BLOCKS = 160  # of cache, 16 tokens each

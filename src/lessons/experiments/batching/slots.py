@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
 from lessons.experiments.batching.service import SEED, SLOTS, VOCAB, Served, measure
+from lessons.experiments.derivation import Derivation, Operand
 from lessons.formulas.batching import static_utilization, static_utilization_exponential
 from lessons.measure import median_interval
 from lessons.measure.conditions import one_thread
@@ -44,14 +45,23 @@ class Slots(Experiment):
         lengths = [r.max_tokens for r in queue(self.requests)]
         used = static_utilization(lengths, SLOTS)
         longest = [max(lengths[i : i + SLOTS]) for i in range(0, len(lengths), SLOTS)]
+        mean = sum(lengths) / len(lengths)
+        by = Derivation(
+            "L / m",
+            {
+                "L": Operand(f"longest of {SLOTS} answers", Quantity(mean / used, "tokens"), "closed form"),
+                "m": Operand("mean answer of the mix", Quantity(mean, "tokens"), "counted"),
+            },
+        )
         return Outcome(
-            Quantity(1 / used, "1"),
+            by.quantity(self.unit),
             {
                 "used": used,
                 "lengths": lengths,
                 "this_order": sum(lengths) / (SLOTS * sum(longest)),
                 "exponential": static_utilization_exponential(SLOTS),
             },
+            by=by,
         )
 
     @one_thread()
@@ -116,7 +126,7 @@ class Slots(Experiment):
         }
 
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
-        verdict = foreseen(result.quantity.ratio(prediction.quantity))
+        verdict = self.verdict(prediction, result)
         found = ["same-answers" if result.data["same"] else "other-answers", verdict]
         # Steps of one length would gain exactly this in the order in which the requests came.
         by_order = foreseen(result.quantity.scaled(prediction.data["this_order"]))

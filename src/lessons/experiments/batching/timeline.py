@@ -19,11 +19,12 @@ from lessons.experiments.batching.service import (
     measure,
     simulate,
 )
+from lessons.experiments.derivation import Derivation, Operand
 from lessons.experiments.text import rows
 from lessons.measure import median_ratio
 from lessons.measure.conditions import one_thread
 from lessons.measure.stats import median
-from lessons.measure.verdict import FORESEEN, LESS, MORE, differs, foreseen
+from lessons.measure.verdict import JUDGED, LESS, MORE, differs, foreseen
 from lessons.passport import Passport, needs
 from lessons.serving.costs import StepCost, Work
 from lessons.serving.policies import ChunkedPrefill, Continuous, Dynamic, Policy, Static
@@ -33,6 +34,8 @@ from lessons.units import Quantity, format_value, percent
 
 # Times in steps of a lone writer, so that machines of any speed are loaded alike.
 APART, WINDOW = 6, 30
+SIMULATED = "simulated with the passport's costs"
+COMPARED = ("static", "chunked prefill")
 LONE = Work(tokens=1, sequences=1, context=16, pairs=16)
 
 
@@ -64,6 +67,7 @@ class Timeline(Experiment):
 
     id = "batching.timeline"
     unit = "1"
+    kind = "ratio"
     needs = (needs.MODEL,)
     FINDINGS = (
         "window-costs",
@@ -71,7 +75,7 @@ class Timeline(Experiment):
         "window-alike",
         "writers-spared",
         "writers-alike",
-        *FORESEEN,
+        *JUDGED,
         "waits-longer",
         "waits-shorter",
     )
@@ -81,7 +85,15 @@ class Timeline(Experiment):
 
     def predict(self, passport: Passport) -> Outcome:
         runs, textbook = (_simulated(cost(passport, textbook)) for textbook in (False, True))
-        return replace(_outcome(runs), textbook=_outcome(textbook).quantity)
+        outcome = _outcome(runs)
+        by = Derivation(
+            "s / c",
+            {
+                symbol: Operand(f"median wait, {name}", wait, SIMULATED)
+                for symbol, (name, wait) in zip("sc", outcome.ends.items())
+            },
+        )
+        return replace(outcome, textbook=_outcome(textbook).quantity, by=by)
 
     @one_thread()
     def run(self, progress: Progress = SILENT) -> Outcome:
@@ -127,6 +139,7 @@ class Timeline(Experiment):
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         runs, foretold = result.data["runs"], prediction.data["runs"]
+        static, chunked = _missed(prediction, result)
         table: list[list[object]] = [
             [
                 "policy",
@@ -147,25 +160,28 @@ class Timeline(Experiment):
             ),
             "window": _paired(runs["dynamic"], runs["static"], "waits"),
             "pace": _paired(runs["continuous"], runs["chunked prefill"], "paces"),
-            "static_waits": _paired(runs["static"], foretold["static"], "waits"),
-            "chunked_waits": _paired(runs["chunked prefill"], foretold["chunked prefill"], "waits"),
+            "static_miss": static,
+            "chunked_miss": chunked,
             "rows": ROWS,
         }
 
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
-        runs, foretold = result.data["runs"], prediction.data["runs"]
+        runs = result.data["runs"]
         window = differs(_paired(runs["dynamic"], runs["static"], "waits"))
         spared = differs(_paired(runs["continuous"], runs["chunked prefill"], "paces")) > 0
-        clock = {
-            foreseen(_paired(runs[name], foretold[name], "waits")) for name in ("static", "chunked prefill")
-        }
+        clock = {foreseen(miss) for miss in _missed(prediction, result)}
         return [
             {1: "window-costs", -1: "window-pays", 0: "window-alike"}[window],
             "writers-spared" if spared else "writers-alike",
-            foreseen(result.quantity.ratio(prediction.quantity)),
+            self.verdict(prediction, result),
             *["waits-longer"] * (MORE in clock),
             *["waits-shorter"] * (LESS in clock and MORE not in clock),
         ]
+
+
+def _missed(prediction: Outcome, result: Outcome) -> list[Quantity]:
+    """Return the median waits under both policies that are compared, over those on the simulated clock."""
+    return [result.ends[name].ratio(wait) for name, wait in prediction.ends.items()]
 
 
 def _paired(run: dict[str, Any], other: dict[str, Any], times: str) -> Quantity:
@@ -185,4 +201,6 @@ def _middle(rounds: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _outcome(runs: dict[str, dict[str, Any]]) -> Outcome:
-    return Outcome(runs["static"]["ttft"].ratio(runs["chunked prefill"]["ttft"]), {"runs": runs})
+    ends = {name: runs[name]["ttft"] for name in COMPARED}
+    over, under = ends.values()
+    return Outcome(over.ratio(under), {"runs": runs}, ends=ends)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
+from lessons.experiments.derivation import Derivation, Operand
 from lessons.experiments.quantization.formats import FORMATS
 from lessons.experiments.text import rows
 from lessons.formulas.quantization import decibel
@@ -116,7 +117,17 @@ class WeightError(Experiment):
 
     def predict(self, passport: Passport) -> Outcome:
         table = {name: [f.noise(block) for block in self.blocks] for name, f in FORMATS.items()}
-        return Outcome(Quantity(table["Q4_0"][0], "%"), {"noise": table})
+        # A block's largest weight is a level, and so without error: the noise is that of the others.
+        block = self.blocks[0]
+        others = Quantity(table["Q4_0"][0] * block / (block - 1), "%")
+        by = Derivation(
+            "(n - 1) / n * e",
+            {
+                "n": Operand("weights that share a scale", Quantity(block, "1"), "chosen"),
+                "e": Operand("noise of all but the largest", others, "closed form, normal weights"),
+            },
+        )
+        return Outcome(by.quantity(self.unit), {"noise": table}, by=by)
 
     def run(self, progress: Progress = SILENT) -> Outcome:
         progress("reading the file")
@@ -194,7 +205,7 @@ class WeightError(Experiment):
 
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
         layers, embedding = result.data["noise"][LAYERS], result.data["noise"][EMBEDDING]
-        found = [foreseen(result.quantity.ratio(prediction.quantity)), self._winner(result)]
+        found = [self.verdict(prediction, result), self._winner(result)]
         if differs(embedding["NF4"][0].ratio(embedding["Q4_0"][0])) < 0:
             found.append("embedding-nf4")
         others = [layers[name][i].ratio(q) for name in ("Q4_0", "NF4") for i, q in enumerate(layers["INT4"])]

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
+from lessons.experiments.derivation import Derivation, Operand
 from lessons.experiments.text import rows
 from lessons.formulas.quantization import absmax_noise, crest_noise, normal_crest
 from lessons.measure import median_interval, median_ratio
 from lessons.measure.conditions import one_thread
-from lessons.measure.verdict import FORESEEN, differs, foreseen
+from lessons.measure.verdict import FORESEEN, differs
 from lessons.passport import Passport, needs
 from lessons.units import Quantity, percent
 
@@ -188,11 +189,17 @@ class Outliers(Experiment):
     def predict(self, passport: Passport) -> Outcome:
         levels = [i / LARGEST for i in range(-LARGEST, LARGEST + 1)]
         weights = absmax_noise(levels, self.channels)
-        activations = crest_noise(normal_crest(self.texts * self.length * self.channels))
-        return Outcome(
-            Quantity((weights + activations) ** 0.5, "%"),
-            {"weights only": weights**0.5, "crest": normal_crest(self.texts * self.length * self.channels)},
+        crest = normal_crest(self.texts * self.length * self.channels)
+        # A step is the largest activation over 127, and an error even over a step has a twelfth of its square.
+        by = Derivation(
+            "sqrt(w + (c / q)**2 / 12)",
+            {
+                "w": Operand("noise of the weights", Quantity(weights, "%"), "closed form, normal weights"),
+                "c": Operand("crest of normal activations", Quantity(crest, "1"), "closed form"),
+                "q": Operand("largest 8-bit step", Quantity(LARGEST, "1"), "counted"),
+            },
         )
+        return Outcome(by.quantity(self.unit), {"weights only": weights**0.5, "crest": crest}, by=by)
 
     @one_thread()
     def run(self, progress: Progress = SILENT) -> Outcome:
@@ -263,7 +270,7 @@ class Outliers(Experiment):
         first = result.data["first"][worst]
         there = {name: found[worst] for name, found in result.data["errors"].items()}
         found = [
-            foreseen(result.quantity.ratio(prediction.quantity)),
+            self.verdict(prediction, result),
             "first-token" if first else "other-token",
             "token-scale-helps" if _helps(there[EACH_TOKEN], there[ABSMAX]) else "token-scale-no-help",
             {1: "clipping-hurts", 0: "clipping-unsure", -1: "clipping-helps"}[differs(_clipping(result))],

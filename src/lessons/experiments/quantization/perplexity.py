@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
+from lessons.experiments.derivation import Derivation, Operand
 from lessons.experiments.quantization.formats import FORMATS, Format
 from lessons.experiments.text import rows
 from lessons.measure.conditions import one_thread, set_one_thread
-from lessons.measure.verdict import FORESEEN, differs, foreseen
+from lessons.measure.verdict import FORESEEN, differs
 from lessons.passport import Passport, needs
 from lessons.units import Quantity
 
@@ -34,7 +35,14 @@ class Perplexity(Experiment):
 
     def predict(self, passport: Passport) -> Outcome:
         noise = {name: FORMATS[name].noise(self.block) for name in self.formats}
-        return Outcome(Quantity(noise["INT3"] / noise["Q4_0"], "1"), {"noise": noise})
+        by = Derivation(
+            "a / b",
+            {
+                symbol: Operand(f"noise of {name}", Quantity(noise[name], "%"), "closed form, normal weights")
+                for symbol, name in (("a", "INT3"), ("b", "Q4_0"))
+            },
+        )
+        return Outcome(by.quantity(self.unit), {"noise": noise}, by=by)
 
     @one_thread()
     def run(self, progress: Progress = SILENT) -> Outcome:
@@ -112,7 +120,7 @@ class Perplexity(Experiment):
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
         added = result.data["added"]
         return [
-            foreseen(result.quantity.ratio(prediction.quantity)),
+            self.verdict(prediction, result),
             "q8_0-differs" if differs(added["Q8_0"], 0) else "q8_0-the-same",
             "activations-cost" if differs(added[PACKED], 0) > 0 else "activations-free",
         ]

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
-from lessons.experiments.quantization.steps import SETTLE, VARIANTS, arithmetic, step
+from lessons.experiments.quantization.steps import SETTLE, VARIANTS, arithmetic, operands, step
+from lessons.experiments.ratios import ratio
 from lessons.formulas.roofline import time_bound
 from lessons.llm.footprint import step_work
-from lessons.measure import in_turns, median_ratio
+from lessons.measure import in_turns, median_interval, median_ratio
 from lessons.measure.conditions import one_thread
-from lessons.measure.verdict import FORESEEN, differs, foreseen
+from lessons.measure.verdict import JUDGED, differs
 from lessons.passport import Passport, needs
-from lessons.units import Quantity
+
+ENDS = ("five tokens, float32", "one token, float32")
 
 
 class Rows(Experiment):
@@ -20,9 +22,10 @@ class Rows(Experiment):
 
     id = "quantization.rows"
     unit = "1"
+    kind = "ratio"
     needs = (needs.MODEL,)
     FINDINGS = (
-        *FORESEEN,
+        *JUDGED,
         "rows-cost",
         "rows-free",
         "arithmetic-decides",
@@ -42,8 +45,10 @@ class Rows(Experiment):
             peak = passport.flops(arithmetic(name)).value
             seconds = [time_bound(step_work(name, n), peak, rate) for n in counts]
             ratios[name] = [s / seconds[0] for s in seconds]
-        at_five = ratios[self.variants[0]][counts.index(5)]
-        return Outcome(Quantity(at_five, "1"), {"rows": list(counts), "ratios": ratios})
+        bounds = dict(zip(ENDS, ("max(5 * F / P, B / R)", "max(F / P, B / R)")))
+        by, ends = ratio(bounds, operands(passport, self.variants[0]))
+        data = {"rows": list(counts), "ratios": ratios}
+        return Outcome(by.quantity(self.unit), data, by=by, ends=ends)
 
     @one_thread()
     def run(self, progress: Progress = SILENT) -> Outcome:
@@ -61,7 +66,8 @@ class Rows(Experiment):
             name: [median_ratio(found[name, n], found[name, 1]) for n in self.rows] for name in self.variants
         }
         gains = [median_ratio(found[plain, n], found[whole, n]) for n in self.rows]
-        return Outcome(times[plain][self.rows.index(5)], {"times": times, "gains": gains})
+        ends = {name: median_interval(found[plain, n], "s") for name, n in zip(ENDS, (5, 1))}
+        return Outcome(times[plain][self.rows.index(5)], {"times": times, "gains": gains}, ends=ends)
 
     def draw(self, prediction: Outcome, result: Outcome, figure) -> None:
         from lessons import figures
@@ -92,6 +98,10 @@ class Rows(Experiment):
             "gain_one": gains[0],
             "gain_five": gains[five],
             "gain_last": gains[-1],
+            **{
+                f"{name}_miss": result.ends[end].ratio(prediction.ends[end])
+                for name, end in zip(("five", "one"), ENDS)
+            },
         }
         return {"last": self.rows[-1], **{name: f"{q.value:.2f}" for name, q in numbers.items()}}
 
@@ -100,4 +110,4 @@ class Rows(Experiment):
         cost = "rows-cost" if differs(plain) > 0 else "rows-free"
         # How the lead of int8 grows from one row to five is how much longer five take in float32.
         lead = {1: "arithmetic-decides", 0: "lead-unsure", -1: "lead-shrinks"}[differs(plain.ratio(whole))]
-        return [foreseen(result.quantity.ratio(prediction.quantity)), cost, lead]
+        return [self.verdict(prediction, result), cost, lead]

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
-from lessons.experiments.quantization.steps import SETTLE, VARIANTS, arithmetic, step
+from lessons.experiments.derivation import Derivation
+from lessons.experiments.quantization.steps import SETTLE, VARIANTS, operands, step
+from lessons.experiments.ratios import ratio
 from lessons.experiments.text import rows
-from lessons.formulas.roofline import time_bound
-from lessons.llm.footprint import step_bytes, step_work
+from lessons.llm.footprint import step_bytes
 from lessons.measure import in_turns, median_interval, median_ratio
 from lessons.measure.conditions import one_thread
-from lessons.measure.verdict import FORESEEN, MORE, differs, foreseen
+from lessons.measure.verdict import JUDGED, differs
 from lessons.passport import Passport, needs
-from lessons.units import Quantity, format_bytes, format_value, percent
+from lessons.units import format_bytes, format_value, percent
 
 
 class Speed(Experiment):
@@ -21,10 +22,10 @@ class Speed(Experiment):
 
     id = "quantization.speed"
     unit = "1"
+    kind = "ratio"
     needs = (needs.MODEL,)
     FINDINGS = (
-        *FORESEEN,
-        "float32-slow",
+        *JUDGED,
         "helps-twice",
         "unpacking-hides",
         "unpacking-shows",
@@ -34,16 +35,21 @@ class Speed(Experiment):
     )
     SMALL = {"rounds": 2}
     rounds = 7
+    compared = ("float32", "packed, int8")
 
     def predict(self, passport: Passport) -> Outcome:
-        rate = passport.bandwidth("read", "dram").value
-        seconds = {
-            name: time_bound(step_work(name, 1), passport.flops(arithmetic(name)).value, rate)
-            for name in VARIANTS
-        }
+        bounds = {name: operands(passport, name) for name in VARIANTS}
+        seconds = {name: Derivation("max(F / P, B / R)", bound).value for name, bound in bounds.items()}
+        float32, packed = (bounds[name] for name in self.compared)
+        by, ends = ratio(
+            dict(zip(self.compared, ("max(F / P, B / R)", "max(F / Q, C / R)"))),
+            {**float32, "Q": packed["P"], "C": packed["B"]},
+        )
         return Outcome(
-            Quantity(seconds["float32"] / seconds["packed, int8"], "1"),
-            {"seconds": seconds, "bandwidth": rate},
+            by.quantity(self.unit),
+            {"seconds": seconds, "bandwidth": float32["R"].quantity.value},
+            by=by,
+            ends=ends,
         )
 
     @one_thread()
@@ -56,10 +62,12 @@ class Speed(Experiment):
             steps[name] = step(load(**how), rows=1)
         progress("measuring")
         found = in_turns(steps, self.rounds, settle=SETTLE, least_of=3)
+        seconds = {name: median_interval(s, "s") for name, s in found.items()}
+        over, under = self.compared
         return Outcome(
-            median_ratio(found["float32"], found["packed, int8"]),
+            median_ratio(found[over], found[under]),
             {
-                "seconds": {name: median_interval(s, "s") for name, s in found.items()},
+                "seconds": seconds,
                 # Round by round, since a busy machine slows both: bytes a second of packed over float32 weights ...
                 "reached": median_ratio(
                     found["float32"],
@@ -69,6 +77,7 @@ class Speed(Experiment):
                 # ... and what the whole-number arithmetic brings.
                 "gain": median_ratio(found["packed, float32"], found["packed, int8"]),
             },
+            ends={name: seconds[name] for name in self.compared},
         )
 
     def draw(self, prediction: Outcome, result: Outcome, figure) -> None:
@@ -100,6 +109,7 @@ class Speed(Experiment):
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         expected, found = prediction.data["seconds"], result.data["seconds"]
         read = {name: step_bytes(name) / found[name].value for name in VARIANTS}
+        missed = [result.ends[name].ratio(end) for name, end in prediction.ends.items()]
         table: list[list[object]] = [["weights", "bytes a token", "predicted", "measured", "weights read"]]
         for name, q in found.items():
             size, rate = format_bytes(step_bytes(name)), format_value(read[name], "B/s")
@@ -107,6 +117,7 @@ class Speed(Experiment):
         return {
             "table": rows(table),
             "stream": percent(read["float32"] / prediction.data["bandwidth"]),
+            **{f"{name}_miss": f"{q.value:.2f}" for name, q in zip(("float32", "packed"), missed)},
             "reached": format_value(result.data["reached"].value, "1"),
             "gain": format_value(result.data["gain"].value, "1"),
             "by_form": "; ".join(
@@ -115,10 +126,9 @@ class Speed(Experiment):
         }
 
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
-        found = [foreseen(result.quantity.ratio(prediction.quantity))]
-        expected = prediction.data["seconds"]["float32"]
-        if foreseen(result.data["seconds"]["float32"].scaled(1 / expected, "1")) == MORE:
-            found.append("float32-slow")
         reached, gain = differs(result.data["reached"]), differs(result.data["gain"])
-        found.append({1: "helps-twice", 0: "unpacking-hides", -1: "unpacking-shows"}[reached])
-        return [*found, {1: "int8-gains", 0: "int8-no-gain", -1: "int8-slower"}[gain]]
+        return [
+            self.verdict(prediction, result),
+            {1: "helps-twice", 0: "unpacking-hides", -1: "unpacking-shows"}[reached],
+            {1: "int8-gains", 0: "int8-no-gain", -1: "int8-slower"}[gain],
+        ]

@@ -5,10 +5,12 @@ from __future__ import annotations
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from lessons.experiments.derivation import Operand
 from lessons.formulas.roofline import time_bound
 from lessons.llm.engines import engine
 from lessons.llm.footprint import step_work
 from lessons.passport import Passport
+from lessons.units import Quantity
 
 if TYPE_CHECKING:
     from lessons.llm.load import LLM
@@ -16,8 +18,12 @@ if TYPE_CHECKING:
 FLOATS, PACKED, DEVICE = "float32", "packed, int8", "bfloat16"
 # The engines of this chapter: the rows of the passes that are timed, and the last row of each kernel.
 ROWS = {FLOATS: list(range(1, 13)), PACKED: list(range(1, 18)), DEVICE: list(range(1, 13))}
+SHAPE = "shape of SmolLM2-135M"
 DRAFT = 7
 PUBLISHED = 0.75  # acceptance of T5-small on EnDe, greedy, table 2 of leviathan2023speculative
+ACCEPTANCE = Operand(
+    "share of guesses kept", Quantity(PUBLISHED, "1"), "published by Leviathan and others, 2023"
+)
 
 
 def target(name: str) -> LLM:
@@ -38,13 +44,28 @@ def predicted_curve(passport: Passport, name: str, textbook: bool = False) -> li
         name: the engine.
         textbook: of packed weights, take the peak of int8 in registers, and not what the packed product reaches.
     """
-    if name == PACKED:
-        peak = passport.flops("int8") if textbook else passport.product("packed", "int8")
-    else:
-        peak = passport.matmul(name, device="cuda" if name == DEVICE else "cpu")
-    rate = passport.bandwidth("read", device="cuda" if name == DEVICE else "cpu").value
-    seconds = [time_bound(step_work(name, k), peak.value, rate) for k in ROWS[name]]
+    bound = operands(passport, name, textbook)
+    peak, rate = (bound[symbol].quantity.value for symbol in "PR")
+    seconds = [time_bound(step_work(name, k), peak, rate) for k in ROWS[name]]
     return [s / seconds[0] for s in seconds]
+
+
+def operands(passport: Passport, name: str, textbook: bool = False) -> dict[str, Operand]:
+    """Return what bounds a pass of one token: F / P by its arithmetic, B / R by its weights. As ``predicted_curve``."""
+    device = "cuda" if name == DEVICE else "cpu"
+    if name != PACKED:
+        product = Operand(f"torch, large {name} product", passport.matmul(name, device=device))
+    elif textbook:
+        product = Operand("int8 multiply-adds in registers", passport.flops("int8"))
+    else:
+        product = Operand("product of packed weights and int8", passport.product("packed", "int8"))
+    work = step_work(name, 1)
+    return {
+        "F": Operand("operations of a token", Quantity(work.flop, "FLOP"), SHAPE),
+        "P": product,
+        "B": Operand(f"{name.split(',')[0]} weights", Quantity(work.bytes, "B"), SHAPE),
+        "R": Operand("reads in memory", passport.bandwidth("read", device=device)),
+    }
 
 
 def measured_passes(llm: Any, rows: list[int], rounds: int, before: int = 256) -> dict[int, list[float]]:

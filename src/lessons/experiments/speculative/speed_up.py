@@ -6,16 +6,19 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
+from lessons.experiments.derivation import Derivation, Operand
 from lessons.experiments.speculative.passes import (
+    ACCEPTANCE,
     DRAFT,
     PACKED,
     PUBLISHED,
     chat,
     measured_passes,
+    operands,
     predicted_curve,
     target,
 )
-from lessons.formulas.speculative import best_draft_length, speedup
+from lessons.formulas.speculative import best_draft_length
 from lessons.measure.conditions import one_thread
 from lessons.measure.stats import median
 from lessons.measure.verdict import differs
@@ -39,9 +42,12 @@ class SpeedUp(Experiment):
     tokens = 48
 
     def predict(self, passport: Passport) -> Outcome:
-        gain, textbook = (_gain(predicted_curve(passport, PACKED, textbook)) for textbook in (False, True))
+        ours, textbook = (_gain(passport, textbook) for textbook in (False, True))
         return Outcome(
-            Quantity(gain, self.unit), {"acceptance": PUBLISHED}, textbook=Quantity(textbook, self.unit)
+            ours.quantity(self.unit),
+            {"acceptance": PUBLISHED},
+            textbook=textbook.quantity(self.unit),
+            by=ours,
         )
 
     @one_thread()
@@ -139,7 +145,15 @@ def _halves_apart(steps: Sequence[Step]) -> float:
     return max(first / second, second / first)
 
 
-def _gain(curve: list[float]) -> float:
-    """Return the speed-up at the best length of a draft, for the published acceptance and free guesses."""
+def _gain(passport: Passport, textbook: bool) -> Derivation:
+    """Return the speed-up at the best length of a draft, for the published acceptance and free guesses.
+
+    It is the tokens that a pass writes, times what a pass over one costs, over what a pass over all of them does.
+    """
+    curve = predicted_curve(passport, PACKED, textbook)
     length = best_draft_length(PUBLISHED, 0.0, lambda k: curve[k - 1], DRAFT)
-    return speedup(PUBLISHED, length, 0.0, lambda k: curve[k - 1])
+    judged = Operand("tokens of a pass, best draft", Quantity(length + 1, "1"), f"best of 1 to {DRAFT + 1}")
+    return Derivation(
+        "(1 - a**k) / (1 - a) * max(F / P, B / R) / max(k * F / P, B / R)",
+        {"a": ACCEPTANCE, "k": judged, **operands(passport, PACKED, textbook)},
+    )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
-from lessons.experiments.speculative.passes import DRAFT, FLOATS, PUBLISHED, chat, target
+from lessons.experiments.derivation import Derivation
+from lessons.experiments.speculative.passes import ACCEPTANCE, DRAFT, FLOATS, PUBLISHED, chat, target
 from lessons.formulas.speculative import expected_tokens
 from lessons.measure.conditions import one_thread
 from lessons.measure.stats import share_interval
@@ -27,7 +28,8 @@ class TokensPerPass(Experiment):
     tokens, prompts = 25, ("story", "explain")
 
     def predict(self, passport: Passport) -> Outcome:
-        return Outcome(Quantity(expected_tokens(PUBLISHED, DRAFT), self.unit), {"acceptance": PUBLISHED})
+        by = Derivation(f"(1 - a**{DRAFT + 1}) / (1 - a)", {"a": ACCEPTANCE})
+        return Outcome(by.quantity(self.unit), {"acceptance": PUBLISHED}, by=by)
 
     @one_thread()
     def run(self, progress: Progress = SILENT) -> Outcome:

@@ -6,22 +6,25 @@ from functools import partial
 from typing import Any, ClassVar
 
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
+from lessons.experiments.ratios import ratio
 from lessons.experiments.speculative.passes import (
     DEVICE,
     FLOATS,
     PACKED,
     ROWS,
     measured_passes,
+    operands,
     predicted_curve,
     target,
 )
 from lessons.llm.footprint import step_bytes
 from lessons.measure.conditions import one_thread
-from lessons.measure.stats import median_ratio
-from lessons.measure.verdict import FORESEEN, differs, foreseen
+from lessons.measure.stats import median_interval, median_ratio
+from lessons.measure.verdict import JUDGED, differs
 from lessons.passport import Passport, needs
 from lessons.units import Quantity, format_value
 
+BOUNDS = {"a pass over eight": "max(8 * F / P, B / R)", "a pass over one": "max(F / P, B / R)"}
 LAST_ROW = {FLOATS: 8, PACKED: 16}
 
 
@@ -30,12 +33,13 @@ class VerifyCost(Experiment):
 
     id = "speculative.verify_cost"
     unit = "1"
+    kind = "ratio"
     needs = (needs.MODEL,)
     SMALL = {"rounds": 2}
     FINDINGS: ClassVar[tuple[str, ...]] = (
         "flat",
         "rows-cost",
-        *FORESEEN,
+        *JUDGED,
         "float-step",
         "packed-step",
         "kernel-decides",
@@ -45,9 +49,12 @@ class VerifyCost(Experiment):
 
     def predict(self, passport: Passport) -> Outcome:
         curves = {engine: predicted_curve(passport, engine) for engine in self.engines}
-        textbook = predicted_curve(passport, self.engines[-1], textbook=True)[7]
-        value = curves[self.engines[-1]][7]
-        return Outcome(Quantity(value, self.unit), {"curves": curves}, Quantity(textbook, self.unit))
+        last = self.engines[-1]
+        by, ends = ratio(BOUNDS, operands(passport, last))
+        textbook, _ = ratio(BOUNDS, operands(passport, last, textbook=True))
+        return Outcome(
+            by.quantity(self.unit), {"curves": curves}, textbook.quantity(self.unit), by=by, ends=ends
+        )
 
     @one_thread()
     def run(self, progress: Progress = SILENT) -> Outcome:
@@ -56,7 +63,8 @@ class VerifyCost(Experiment):
             progress(engine)
             seconds = measured_passes(target(engine), ROWS[engine], self.rounds)
             curves[engine] = [median_ratio(found, seconds[1]) for found in seconds.values()]
-        return Outcome(curves[engine][7], {"curves": curves})
+        ends = {name: median_interval(seconds[k], "s") for name, k in zip(BOUNDS, (8, 1))}
+        return Outcome(curves[engine][7], {"curves": curves}, ends=ends)
 
     def draw(self, prediction: Outcome, result: Outcome, figure) -> None:
         from lessons import figures
@@ -98,7 +106,11 @@ class VerifyCost(Experiment):
         floats, packed = (result.data["curves"][engine] for engine in self.engines)
         last = {"float-step": (floats, LAST_ROW[FLOATS]), "packed-step": (packed, LAST_ROW[PACKED])}
         steps = [step for step, (curve, row) in last.items() if _steps_up(curve, row)]
-        return [*_verdicts(prediction, result), *steps, *(["kernel-decides"] if steps else [])]
+        return [*self._verdicts(prediction, result), *steps, *(["kernel-decides"] if steps else [])]
+
+    def _verdicts(self, prediction: Outcome, result: Outcome) -> list[str]:
+        costs = "rows-cost" if differs(result.quantity) > 0 else "flat"
+        return [costs, self.verdict(prediction, result)]
 
 
 def _costs(result: Outcome) -> dict[str, object]:
@@ -110,11 +122,6 @@ def _costs(result: Outcome) -> dict[str, object]:
     )
     extra = format_value(max(0.0, result.quantity.value - 1), "1", 2)
     return {"curves": curves, "eight": f"{result.quantity.value:.2f}", "extra": extra}
-
-
-def _verdicts(prediction: Outcome, result: Outcome) -> list[str]:
-    costs = "rows-cost" if differs(result.quantity) > 0 else "flat"
-    return [costs, foreseen(result.quantity.ratio(prediction.quantity))]
 
 
 def _steps_up(curve: list[Quantity], row: int) -> bool:
@@ -131,7 +138,7 @@ class CudaVerifyCost(VerifyCost):
     device = "cuda"
     SMALL = {"outputs": 64, "inputs": 32}
     needs = (needs.CUDA,)
-    FINDINGS = ("flat", "rows-cost", *FORESEEN)
+    FINDINGS = ("flat", "rows-cost", *JUDGED)
     engines = (DEVICE,)
     outputs, inputs = 11776, 11424
 
@@ -150,13 +157,14 @@ class CudaVerifyCost(VerifyCost):
             products = partial(_products, x, weights)
             seconds.append(time(products, device="cuda").median())
         curve = [s.ratio(seconds[0]) for s in seconds]
-        return Outcome(curve[7], {"curves": {DEVICE: curve}})
+        ends = {name: seconds[k - 1].scaled(1 / len(weights)) for name, k in zip(BOUNDS, (8, 1))}
+        return Outcome(curve[7], {"curves": {DEVICE: curve}}, ends=ends)
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         return _costs(result)
 
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
-        return _verdicts(prediction, result)
+        return self._verdicts(prediction, result)
 
 
 def _products(x, weights) -> None:
