@@ -100,8 +100,10 @@ def test_a_chat_without_control_tokens_is_the_encoded_text(messages):
 
 
 def test_refuses_another_tokenizer():
-    with pytest.raises(LessonError, match="smollm"):
+    with pytest.raises(LessonError, match="ggml.model is 'llama'; this book reads 'gpt2' only"):
         BPETokenizer({"tokenizer.ggml.model": "llama"})
+    with pytest.raises(LessonError, match="ggml.pre is None; this book reads 'smollm' only"):
+        BPETokenizer({"tokenizer.ggml.model": "gpt2"})
     with pytest.raises(LessonError, match=r"tokenizer\.ggml\.tokens"):
         BPETokenizer({"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": "smollm"})
 

@@ -106,7 +106,7 @@ def test_both_descriptions_of_the_books_model_have_one_shape(model_path):
         ("block_count", 1, "block_count is 1 and the file has the tensors of 2 layers"),
         ("block_count", 3, "block_count is 3"),
         ("block_count", 2**32 - 1, "block_count is 4294967295"),
-        ("context_length", 2**32 - 1, "context_length is 4294967295; this book reads up to 1048576"),
+        ("context_length", 2**32 - 1, "context_length is 4294967295; this book reads up to 262144"),
         ("vocab_size", 177, "vocab_size is 177 and the vocabulary .* has 176 tokens"),
     ],
 )
