@@ -83,7 +83,18 @@ TINY = {
 
 
 # A byte-level vocabulary: control tokens, the printable bytes, a space, a line's end, and what the merges make.
-TOKENS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", *map(chr, range(33, 127)), "Ġ", "Ċ", "th", "he", "the", "Ġa"]
+TOKENS = [
+    "<|endoftext|>",
+    "<|im_start|>",
+    "<|im_end|>",
+    *map(chr, range(33, 127)),
+    "Ġ",
+    "Ċ",
+    "th",
+    "he",
+    "the",
+    "Ġa",
+]
 MERGES = ["t h", "h e", "th e", "Ġ a"]
 
 

@@ -55,7 +55,9 @@ class ModelConfig:
         """
         architecture = metadata.get("general.architecture")
         if not isinstance(architecture, str) or architecture != "llama":
-            raise LessonError(f"the model's architecture is {shown(architecture)}; this book reads 'llama' only")
+            raise LessonError(
+                f"the model's architecture is {shown(architecture)}; this book reads 'llama' only"
+            )
 
         def number(key: str, default: Any = None) -> Any:
             value = metadata.get(f"llama.{key}", default)
@@ -105,7 +107,7 @@ class ModelConfig:
             )
         if config.rope_base < 1:  # the angles of far positions would be no numbers
             raise LessonError(
-                f"llama.rope.freq_base is {config.rope_base}; it must be at least 1, so that no pair turns by more than "
-                "one radian a position: fetch the file again"
+                f"llama.rope.freq_base is {config.rope_base}; it must be at least 1, so that no pair turns by more "
+                "than one radian a position: fetch the file again"
             )
         return config

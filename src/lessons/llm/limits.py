@@ -36,7 +36,9 @@ def number(name: str, value: Any, most: float, *, zero: bool, remark: str) -> fl
     inside = isinstance(value, Real) and not isinstance(value, bool) and 0 <= value <= most
     if not inside or not (zero or value):
         least = "0" if zero else "above 0"
-        raise LessonError(f"{name} is {shown(value)}; it must be a number from {least} to {most:g} ({remark})")
+        raise LessonError(
+            f"{name} is {shown(value)}; it must be a number from {least} to {most:g} ({remark})"
+        )
     return float(value)
 
 

@@ -9,7 +9,6 @@ import torch
 from lessons.errors import LessonError
 from lessons.llm.limits import MAX_SEED, MAX_TEMPERATURE, ONE_TOKEN, number, whole
 
-
 NO_NUMBERS = (
     "the model's logits are not finite numbers, so no token is likelier than another: its file is damaged, or holds "
     "weights too large for float32; fetch it again"
