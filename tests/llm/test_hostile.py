@@ -1,6 +1,6 @@
 """A model file that lies does no harm: all that can be done with it is done, or ends in a sentence.
 
-``LESSONS_MUTANTS=5000`` tries that many files and not 200.
+``LESSONS_MUTANTS=5000`` tries that many files and not 150.
 """
 
 import os
@@ -8,7 +8,7 @@ import os
 import hostile
 import pytest
 
-MUTANTS = int(os.environ.get("LESSONS_MUTANTS", "200"))
+MUTANTS = int(os.environ.get("LESSONS_MUTANTS", "150"))
 
 
 @pytest.mark.slow

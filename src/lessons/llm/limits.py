@@ -20,8 +20,7 @@ def whole(name: str, value: Any, least: int, most: int | None = None) -> int:
     Raises:
         LessonError: when it is another number, or none.
     """
-    inside = isinstance(value, Integral) and not isinstance(value, bool) and least <= int(value)
-    if not inside or (most is not None and int(value) > most):
+    if not _is(value, Integral) or value < least or (most is not None and value > most):
         limits = f"of {least} or more" if most is None else f"from {least} to {most}"
         raise LessonError(f"{name} is {shown(value)}; it must be a whole number {limits}")
     return int(value)
@@ -33,8 +32,7 @@ def number(name: str, value: Any, most: float, *, zero: bool, remark: str) -> fl
     Raises:
         LessonError: when it is another number, NaN, or none; the remark tells what an end of the range means.
     """
-    inside = isinstance(value, Real) and not isinstance(value, bool) and 0 <= value <= most
-    if not inside or not (zero or value):
+    if not _is(value, Real) or not 0 <= value <= most or not (zero or value):
         least = "0" if zero else "above 0"
         raise LessonError(
             f"{name} is {shown(value)}; it must be a number from {least} to {most:g} ({remark})"
@@ -58,3 +56,8 @@ def stop_texts(stop: str | Iterable[str] | None) -> tuple[str, ...]:
     if len(texts) > MAX_STOPS:
         raise LessonError(f"stop holds {len(texts)} texts; {wanted}")
     return texts
+
+
+def _is(value: Any, kind: type) -> bool:
+    """Tell whether a value is a number of a kind; Python counts True among the whole numbers."""
+    return isinstance(value, kind) and not isinstance(value, bool)

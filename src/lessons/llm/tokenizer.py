@@ -60,8 +60,9 @@ class BPETokenizer:
         if len(vocabulary) < len(tokens):
             twice = next(token for i, token in enumerate(tokens) if vocabulary[token] != i)
             raise LessonError(f"the file's token {shown(twice)} stands in its vocabulary twice; {AGAIN}")
+        pairs: list[Any] = [tuple(merge.split(" ")) for merge in merges]
         try:
-            model = models.BPE(vocabulary, [tuple(merge.split(" ")) for merge in merges])
+            model = models.BPE(vocabulary, pairs)
         except Exception as error:  # the library raises nothing more special
             raise LessonError(
                 f"the file's merges do not suit its tokens ({shown(str(error))}); {AGAIN}"
