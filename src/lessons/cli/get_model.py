@@ -54,7 +54,9 @@ def install(requirement: str) -> None:
         LessonError: when pip or uv cannot; its last line says why.
     """
     command = [*installer(), "--no-deps", requirement]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    )
     if done.returncode:
         lines = [line for line in done.stdout.splitlines() if "error" in line.lower()] or ["no reason given"]
         raise LessonError(

@@ -36,7 +36,11 @@ def run(args: argparse.Namespace) -> int:
     for key, quantity in measured.peaks.items():
         print(f"{key:34} {quantity}{'  doubtful' if key in measured.doubts else ''}")
     _tell_doubts(measured.doubts)
-    if passport.due(target):  # its folder was full, or has changed in the meantime
+    try:
+        kept = not passport.due(target)
+    except passport.PassportError:
+        kept = False
+    if not kept:  # its folder was full, or has changed in the meantime
         raise LessonError(f"{target} could not be written; name another file with --output")
     print(f"written to {target}")
     return 0
