@@ -6,11 +6,15 @@ The commands and their arguments are found from the parser, so that a new one is
 from __future__ import annotations
 
 import argparse
+import contextlib
 import copy
 import importlib
 import io
 import json
 import os
+import shutil
+import subprocess
+import sys
 import tarfile
 from functools import cache
 from pathlib import Path
@@ -18,12 +22,14 @@ from pathlib import Path
 import pytest
 
 from lessons import topology
-from lessons.cli import ending, main, parser
+from lessons.cli import ending, loadtest, main, parser
 from lessons.cli.words import text
 from lessons.experiments.base import Experiment, Outcome
 from lessons.passport.pages import Page
 from lessons.passport.probe import Probe
-from lessons.results import Entry, Ledger, Recording, save_recording
+from lessons.results import Entry, Ledger, Recording, pack, recordings, save_recording
+from lessons.serving.request import Request
+from lessons.serving.workload import write_trace
 from lessons.units import Quantity
 
 # What an argument without a default gets while another one is tried, and what keeps the answers short.
@@ -133,6 +139,9 @@ def here(tmp_path, monkeypatch):
 
     for name in ("LESSONS_MACHINE", "LESSONS_LEDGER", "LESSONS_TRACEBACK"):
         monkeypatch.delenv(name, raising=False)
+    known = topology.read()
+    monkeypatch.setattr(topology, "read", lambda: known)
+    monkeypatch.setattr(os, "fsync", lambda handle: None)  # nobody pulls the plug in these
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # where the measuring processes' lock lies
     monkeypatch.setattr(load, "really", load.load, raising=False)
@@ -179,10 +188,8 @@ def named(value, sentence):
     forms = [value, ending.one_line(value), repr(value)[1:-1], value.strip(), value.casefold()]
     forms += [repr(value)[1:26], os.path.basename(value)[:25]]
     for kind in (int, float):
-        try:
+        with contextlib.suppress(ValueError, OverflowError):
             forms.append(str(kind(value)))
-        except (ValueError, OverflowError):
-            pass
     return not value.strip() or any(form and form in sentence for form in forms)
 
 
@@ -201,7 +208,7 @@ def complaint(status, out, err, value=""):
 
 def complain(line, value, capsys):
     """Run a command line and return (it, what is wrong, what it said) where something is."""
-    ending.take_the_terminal()
+    sys.stdout.reconfigure(errors="backslashreplace")  # as for a process's own command line
     status = main(line)
     out, err = capsys.readouterr()
     wrong = complaint(status, out, err, value)
@@ -244,7 +251,8 @@ def test_no_value_in_a_ledger_breaks_the_report(here, capsys):
         for mutant in mutants(json.loads(written)):
             place.write_text(json.dumps(mutant))
             found += [
-                f"{mutant}: {c}" for c in complain(["report", "--ledger", str(here)], str(file), capsys)
+                f"{mutant!s:.150}: {c}"
+                for c in complain(["report", "--ledger", str(here)], str(file), capsys)
             ]
         place.write_text(written)
     assert not found, "\n".join(found)
@@ -272,13 +280,21 @@ def test_no_value_in_a_passport_breaks_the_next_one(here, capsys):
     capsys.readouterr()
     for mutant in mutants(record):
         Path("machine.json").write_text(json.dumps(mutant))
-        found += [f"{mutant}: {c}" for c in complain(["passport", "--if-needed"], "machine.json", capsys)]
+        found += [
+            f"{mutant!s:.150}: {c}" for c in complain(["passport", "--if-needed"], "machine.json", capsys)
+        ]
     assert not found, "\n".join(found)
 
 
-@pytest.mark.parametrize("variable", ["LESSONS_MACHINE", "LESSONS_LEDGER"])
 @pytest.mark.parametrize(
-    "line", [["passport", "--if-needed"], ["report"], ["record", "--device=cpu", "--to=out"], ["doctor"]]
+    "variable, line",
+    [
+        ("LESSONS_MACHINE", ["passport", "--if-needed"]),
+        ("LESSONS_MACHINE", ["record", "--device=cpu", "--to=out"]),
+        ("LESSONS_MACHINE", ["doctor"]),
+        ("LESSONS_LEDGER", ["report"]),
+    ],
+    ids=str,
 )
 def test_a_variable_may_name_anything(variable, line, files, monkeypatch, capsys):
     found = []
@@ -330,3 +346,115 @@ def test_every_argument_takes_a_value_or_refuses_it_in_a_sentence(command, actio
     for value in [*NUMBERS, *TEXTS, *paths]:
         found += complain(words(command, action, value), value, capsys)
     assert not found, "\n".join(found)
+
+
+NAMES = [
+    "a b",
+    "it's",
+    'a "quote"',
+    "größe",
+    "a#b%20c",
+    "$HOME",
+    "[x]*?",
+    "-x",
+    "~",
+    "two\nlines",
+    "caf\udce9",
+]
+
+
+def test_every_argument_that_is_a_path_is_tried_with_odd_names():
+    paths = {
+        (name, action.dest) for name, action in arguments() if action.type is Path or action.metavar == "FILE"
+    }
+    assert paths == {
+        ("passport", "output"),
+        ("record", "to"),
+        ("record", "unpack"),
+        ("report", "ledger"),
+        ("loadtest", "trace"),
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_path_may_have_any_name(name, inside, here, monkeypatch, capsys):
+    """Under a folder of that name, and as that name alone."""
+    sys.stdout.reconfigure(errors="backslashreplace")
+    folder = here / name
+    folder.mkdir()
+    if not inside:
+        monkeypatch.chdir(folder)
+    at = (lambda leaf: str(folder / leaf)) if inside else (lambda leaf: f"{name} {leaf}")
+
+    for more in ([], ["--if-needed"]):
+        assert main(["passport", f"--output={at('machine.json')}", *more]) == 0
+    assert "kept" in capsys.readouterr().out and Path(at("machine.json")).is_file()
+
+    monkeypatch.setenv("LESSONS_MACHINE", at("machine.json"))
+    assert main(["record", "--device=cpu", "--machine=a-box", f"--to={at('day')}/recorded"]) == 0
+    pack(Path(at("day")), Path(at("day.tar.gz")))
+    assert main(["record", f"--unpack={at('day.tar.gz')}", f"--to={at('home')}"]) == 0
+    assert [r.machine for r in recordings(folder=Path(at("home")))] == ["a-box"]
+
+    seconds = Quantity(1.0, "s")
+    Ledger(at("ledger")).write(Entry("a.x", "t", seconds, seconds, machine=topology.read().fingerprint()))
+    assert main(["report", f"--ledger={at('ledger')}"]) == 0 and "a.x" in capsys.readouterr().out
+    monkeypatch.setenv("LESSONS_LEDGER", at("ledger"))
+    assert main(["report"]) == 0 and "a.x" in capsys.readouterr().out
+
+    write_trace(at("trace"), [Request(0, 0.0, 3, 2)])
+    (planned,) = loadtest.planned(parser().parse_args(["loadtest", NEEDED["url"], f"--trace={at('trace')}"]))
+    assert planned.prompt_tokens == 3
+
+
+@pytest.fixture
+def read_only(tmp_path):
+    """A folder that nobody can write to."""
+    folder = tmp_path / "read only"
+    folder.mkdir()
+    mounted = os.name != "nt" and os.geteuid() == 0
+    if mounted:
+        mount = ["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(folder)]
+        if not shutil.which("mount") or subprocess.run(mount, capture_output=True).returncode:
+            pytest.skip("root can write to any folder, unless it may mount one")
+    else:
+        folder.chmod(0o555)
+    yield folder
+    if mounted:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no folder that its owner cannot write to")
+@pytest.mark.parametrize(
+    "line", [["passport"], ["passport", "--if-needed"], ["record", "--device=cpu", "--to=out"]], ids=" ".join
+)
+def test_what_could_not_be_kept_is_not_measured(line, read_only, monkeypatch, capsys):
+    def measured(*words):
+        raise AssertionError("it was measured, in vain")
+
+    monkeypatch.setattr("lessons.passport.peaks.take", measured)
+    monkeypatch.setattr(Runs, "run", measured)
+    monkeypatch.chdir(read_only)
+    assert not complaint(
+        main(line), *capsys.readouterr(), value="out" if "--to=out" in line else "machine.json"
+    )
+    assert os.listdir(read_only) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no limit of a file's size")
+def test_on_a_full_disk_what_was_measured_is_shown_and_nothing_is_half_written(here, capsys):
+    """A limit of the files' size takes a disk's place: an empty file can be made, and nothing be written into it."""
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        status, recorded = main(["passport"]), main(["record", "--device=cpu", "--to=out", "--machine=a-box"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    out, err = capsys.readouterr()
+    assert (status, recorded) == (2, 2) and "Traceback" not in err
+    assert "1.00 B/s" in out and "machine.json could not be written; name another file" in err
+    assert "roofline.json cannot be used here (File too large)" in err
+    assert [path for path in here.rglob("*") if path.is_file() and path.suffix != ".lock"] == []

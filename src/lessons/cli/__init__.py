@@ -60,9 +60,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = parser().parse_args(words)
         return args.run(args)
 
-    if argv is not None:
-        return ending.ended(name, run)
-    ending.take_the_terminal()
-    status = ending.ended(name, run)
-    ending.leave_the_terminal()
-    return status
+    if argv is None:
+        ending.take_the_terminal(name)
+    return ending.ended(name, run)

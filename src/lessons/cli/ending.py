@@ -2,6 +2,10 @@
 
 A reader gets a sentence: 2 is something that can be put right here, 130 is Ctrl-C (the shell's 128 + SIGINT), 1 is a
 fault of this program, which nobody expected. With LESSONS_TRACEBACK=1 the last shows all that Python tells of it.
+
+Ctrl-C ends a command at once: what it has written is whole, and nothing else is lost. Libraries that are being imported
+would turn a ``KeyboardInterrupt`` into errors of their own. A command that has something to put away asks for it with
+``heed``.
 """
 
 from __future__ import annotations
@@ -13,14 +17,15 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from typing import NoReturn
 
 from lessons.errors import LessonError
 
 REFUSED, FAULT, INTERRUPTED = 2, 1, 130
 
 
-def take_the_terminal() -> None:
-    """Make this process's streams safe to write to: any text, and also where the caller has closed them.
+def take_the_terminal(command: str) -> None:
+    """Make this process's streams safe to write to, any text, also where the caller has closed them; and heed Ctrl-C.
 
     What an encoding lacks (the C locale, a Windows console's code page) is written as an escape: an answer that was
     computed is not lost for a character.
@@ -30,12 +35,21 @@ def take_the_terminal() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for the process's life
         with contextlib.suppress(AttributeError):  # a notebook's stream takes any text anyway
             getattr(sys, name).reconfigure(errors="backslashreplace")
+    line = f"{command}: interrupted\n".encode()
+
+    def leave(signum: int, frame: object) -> NoReturn:
+        with contextlib.suppress(OSError):
+            os.write(2, line)
+        os._exit(INTERRUPTED)
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # and is not ignored, as after nohup
+        signal.signal(signal.SIGINT, leave)
 
 
-def leave_the_terminal() -> None:
-    """Let Ctrl-C end the process at once from here on: it has done its work, and libraries may take time to leave."""
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+def heed() -> None:
+    """Make Ctrl-C a ``KeyboardInterrupt`` from here on, as Python does by itself."""
+    if callable(signal.getsignal(signal.SIGINT)):
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def ended(name: str, run: Callable[[], int | None]) -> int:

@@ -28,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     import asyncio
 
+    from lessons.cli.ending import heed
     from lessons.errors import LessonError
     from lessons.serving.loadtest import load_test
     from lessons.serving.metrics import SLO
@@ -43,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
         seed=args.seed,
         ignore_eos=args.ignore_eos,
     )
+    heed()  # what was measured by then is printed
     try:
         report = asyncio.run(test)
     except (

@@ -30,6 +30,7 @@ def run(args: argparse.Namespace) -> int:
                 print(f"{args.output or passport_path()} is of this machine and this code; kept")
                 return 0
         except passport.PassportError as reason:
+            passport.check_target(args.output)
             _say(str(reason))
     target = passport.check_target(args.output)
     measured = passport.measure(_say, target, anew=not args.if_needed)
