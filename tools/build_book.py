@@ -20,6 +20,7 @@ import chapters
 import nbformat
 import yaml
 from chapters import KEPT, LAST
+from ending import in_one_line
 from project import BUILD, PLACEHOLDER, ROOT, SITE, address, notebooks
 from set_up import alone
 
@@ -161,9 +162,13 @@ def make_site() -> int:
     options = ["--path-output", str(fresh), "-W", "-n", "--keep-going", "--quiet"]
     status = subprocess.run([program, "build", str(EXECUTED), *options], cwd=EXECUTED).returncode
     if status == 0:
-        shutil.rmtree(SITE, ignore_errors=True)
-        shutil.move(fresh / "_build" / "html", SITE)
-        shutil.rmtree(fresh)
+        old = BUILD / "old"
+        shutil.rmtree(old, ignore_errors=True)
+        if SITE.exists():
+            os.rename(SITE, old)
+        os.rename(fresh / "_build" / "html", SITE)  # in two steps, so that a site is away for a moment only
+        for left in (old, fresh):
+            shutil.rmtree(left, ignore_errors=True)
     return status
 
 
@@ -180,4 +185,4 @@ def tell(times: dict[str, float]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(in_one_line("build", main))

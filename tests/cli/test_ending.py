@@ -34,7 +34,9 @@ def first(machine, sizes, progress):
 def second(machine, sizes, progress):
     yield "cpu.stream.one", Quantity(1.0, "B/s")
     WHAT
-peaks.PROBES = [Probe("lessons.kernels.chase", "cpu.chase.", first), Probe("lessons.kernels.stream", "cpu.stream.", second)]
+peaks.PROBES = [
+    Probe("lessons.kernels.chase", "cpu.chase.", first), Probe("lessons.kernels.stream", "cpu.stream.", second)
+]
 """
 # A command that prints what it was given.
 ECHO = """
@@ -46,17 +48,17 @@ NEEDS_SIGNALS = pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIG
 
 
 def python(code, *words, env=None, **options):
-    options = {"capture_output": True, "text": True, "timeout": 120, **options}
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "timeout": 120, **options}
     return subprocess.run([sys.executable, "-c", code, *words], env={**os.environ, **(env or {})}, **options)
 
 
 @NEEDS_SIGNALS
-@pytest.mark.parametrize("many", [2, 30, 75])
+@pytest.mark.parametrize("many", [3, 30, 75])
 @pytest.mark.parametrize("command", COMMANDS)
 def test_ctrl_c_while_modules_are_imported_is_one_line(command, many, tmp_path):
     code = HEEDING + WHILE_IMPORTING.replace("MANY", str(many)) + START
     done = python(code, command, *ARGUMENTS.get(command, []), cwd=tmp_path)
-    name = "lessons" if many == 2 else f"lessons {command}"
+    name = "lessons" if many == 3 else f"lessons {command}"
     assert (done.returncode, done.stdout, done.stderr) == (130, "", f"{name}: interrupted\n")
 
 
@@ -127,14 +129,7 @@ def test_a_terminal_of_another_encoding_is_understood_or_told():
 def test_a_pager_that_was_closed_is_no_error(words, tmp_path):
     reader, writer = os.pipe()
     os.close(reader)
-    done = python(
-        "import sys\n" + START,
-        *words,
-        cwd=tmp_path,
-        capture_output=False,
-        stdout=writer,
-        stderr=subprocess.PIPE,
-    )
+    done = python("import sys\n" + START, *words, cwd=tmp_path, stdout=writer)
     os.close(writer)
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -142,14 +137,7 @@ def test_a_pager_that_was_closed_is_no_error(words, tmp_path):
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no device that is always full")
 def test_an_answer_that_cannot_be_written_is_said_in_one_line(tmp_path):
     with open("/dev/full", "w") as full:
-        done = python(
-            "import sys\n" + START,
-            "report",
-            cwd=tmp_path,
-            capture_output=False,
-            stdout=full,
-            stderr=subprocess.PIPE,
-        )
+        done = python("import sys\n" + START, "report", cwd=tmp_path, stdout=full)
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and "No space left" in done.stderr
 
 
@@ -172,7 +160,7 @@ def test_closed_streams_are_no_error(closed, tmp_path):
         ({"NUMBA_DISABLE_JIT": "1"}, 2, "NUMBA_DISABLE_JIT is set"),
         ({"NUMBA_NUM_THREADS": "0"}, 2, "Number of threads specified must be > 0"),
         ({"NUMBA_THREADING_LAYER": "none"}, 2, "'none' is unknown to Numba"),
-        ({"NUMBA_CACHE_DIR": "/dev/null/below", "LC_ALL": "C", "PYTHONUTF8": "0"}, 0, ""),
+        ({"LC_ALL": "C", "PYTHONUTF8": "0"}, 0, ""),
     ],
     ids=lambda value: str(value)[:30],
 )

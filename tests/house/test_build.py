@@ -6,6 +6,7 @@ import sys
 
 import build_book
 import chapters
+import ending
 import nbformat
 import pytest
 from project import ROOT
@@ -126,6 +127,43 @@ def test_a_failed_site_leaves_the_old_one(kept, tmp_path, monkeypatch, capfd):
     (tmp_path / "executed" / "_config.yml").write_text("title: x\n")
     assert build_book.make_site() != 0
     assert (tmp_path / "site" / "index.html").read_text() == "old"
+
+
+def test_a_new_site_takes_the_place_of_the_old_one_whole(tmp_path, monkeypatch):
+    for name in ("SITE", "BUILD", "EXECUTED"):
+        monkeypatch.setattr(build_book, name, tmp_path / name.lower())
+
+    def make(command, cwd):
+        page = tmp_path / "build" / "next" / "_build" / "html" / "index.html"
+        page.parent.mkdir(parents=True)
+        page.write_text("new")
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(build_book.subprocess, "run", make)
+    (tmp_path / "build").mkdir()
+    for _ in range(2):  # without a site before it, and with one that has a page more
+        assert build_book.make_site() == 0
+        assert [p.name for p in (tmp_path / "site").iterdir()] == ["index.html"]
+        assert (tmp_path / "site" / "index.html").read_text() == "new" and not list(
+            (tmp_path / "build").iterdir()
+        )
+        (tmp_path / "site" / "gone.html").write_text("of a page that is gone")
+
+
+def test_a_build_that_is_interrupted_or_may_not_write_ends_in_a_line(tmp_path, monkeypatch, capsys):
+    def interrupted(fresh):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "argv", ["build_book.py"])
+    monkeypatch.setattr(build_book, "BUILD", tmp_path / "build")
+    monkeypatch.setattr(build_book, "build", interrupted)
+    assert ending.in_one_line("build", build_book.main) == 130
+    assert capsys.readouterr().err.strip().startswith("build: interrupted")
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(build_book, "BUILD", tmp_path / "file")
+    assert ending.in_one_line("build", build_book.main) == 2
+    said = capsys.readouterr().err.strip()
+    assert "\n" not in said and str(tmp_path / "file") in said
 
 
 def test_the_budget_is_held_in_ci_only(kept, tmp_path, monkeypatch, capsys):

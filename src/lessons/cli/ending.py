@@ -85,8 +85,10 @@ def explained(error: Exception) -> tuple[str, int]:
         package = error.name.partition(".")[0]
         return f"the package {package} is not installed; `lessons doctor` names the command that brings it", 2
     if isinstance(error, OSError):
-        what = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "something"
-        return f"{what} cannot be used here ({error.strerror or error})", REFUSED
+        reason = error.strerror or str(error)
+        if isinstance(error.filename, str | bytes):
+            return f"{os.fsdecode(error.filename)} cannot be used here ({reason})", REFUSED
+        return f"the system refuses what this needs ({reason})", REFUSED
     if isinstance(error, MemoryError) or re.search(
         "allocate memory|out of memory", str(error)
     ):  # torch's own

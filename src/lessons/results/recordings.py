@@ -98,12 +98,16 @@ def save_recording(recording: Recording, folder: Path = FOLDER) -> Path:
     """Write a recording atomically and return its path.
 
     Raises:
-        LessonError: see ``recording_path``.
-        OSError: when the file cannot be written.
+        LessonError: see ``recording_path``, or when the file cannot be written.
     """
     path = recording_path(recording.machine, recording.slug, folder)
     record = {"version": VERSION, **recording.__dict__}
-    write_atomic(path, json.dumps(record, indent=1, sort_keys=True) + "\n")
+    try:
+        write_atomic(path, json.dumps(record, indent=1, sort_keys=True) + "\n")
+    except OSError as error:
+        raise LessonError(
+            f"{path} cannot be written ({error.strerror or error}); name another folder"
+        ) from error
     return path
 
 
