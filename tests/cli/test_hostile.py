@@ -148,6 +148,7 @@ def here(tmp_path, monkeypatch):
     monkeypatch.setattr(load, "load", lambda *words, **named: loaded(*words, **named))
     monkeypatch.setattr(peaks, "PROBES", [PROBE])
     monkeypatch.setattr(server, "serve", lambda api, host, port, ready: server._listen(host, port).close())
+    monkeypatch.setattr("lessons.results.recordings.FOLDER", tmp_path / "recorded")
     record = importlib.import_module("lessons.cli.record")
     wanted = lambda device, slugs: [("roofline", [Runs()])] if not slugs or "roofline" in slugs else []  # noqa: E731
     monkeypatch.setattr(record, "chapters", wanted)
