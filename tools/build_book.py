@@ -162,13 +162,9 @@ def make_site() -> int:
     options = ["--path-output", str(fresh), "-W", "-n", "--keep-going", "--quiet"]
     status = subprocess.run([program, "build", str(EXECUTED), *options], cwd=EXECUTED).returncode
     if status == 0:
-        old = BUILD / "old"
-        shutil.rmtree(old, ignore_errors=True)
-        if SITE.exists():
-            os.rename(SITE, old)
-        os.rename(fresh / "_build" / "html", SITE)  # in two steps, so that a site is away for a moment only
-        for left in (old, fresh):
-            shutil.rmtree(left, ignore_errors=True)
+        shutil.rmtree(SITE, ignore_errors=True)
+        shutil.move(fresh / "_build" / "html", SITE)
+        shutil.rmtree(fresh)
     return status
 
 

@@ -12,7 +12,6 @@ import sys
 from pathlib import Path
 
 import nbformat
-from ending import in_one_line
 from plain import plain_glossary, plain_notebook
 from project import ROOT, notebooks
 
@@ -25,12 +24,8 @@ MARK = "bytes_per_token"  # in a copy's metadata: the digest of what was written
 def main() -> int:
     for message in refresh(COPIES):
         print(message, flush=True)
-    with subprocess.Popen([sys.executable, "-m", "jupyterlab", *sys.argv[1:], str(COPIES)]) as lab:
-        while True:
-            try:
-                return lab.wait()
-            except KeyboardInterrupt:
-                pass  # JupyterLab has it too, asks whether it is meant, and puts the kernels away
+    words = sys.argv[1:]
+    return subprocess.run([sys.executable, "-m", "jupyterlab", *words, str(COPIES)]).returncode
 
 
 def refresh(folder: Path) -> list[str]:
@@ -67,4 +62,4 @@ def digest(notebook: nbformat.NotebookNode) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(in_one_line("lab", main))
+    sys.exit(main())

@@ -129,27 +129,6 @@ def test_a_failed_site_leaves_the_old_one(kept, tmp_path, monkeypatch, capfd):
     assert (tmp_path / "site" / "index.html").read_text() == "old"
 
 
-def test_a_new_site_takes_the_place_of_the_old_one_whole(tmp_path, monkeypatch):
-    for name in ("SITE", "BUILD", "EXECUTED"):
-        monkeypatch.setattr(build_book, name, tmp_path / name.lower())
-
-    def make(command, cwd):
-        page = tmp_path / "build" / "next" / "_build" / "html" / "index.html"
-        page.parent.mkdir(parents=True)
-        page.write_text("new")
-        return subprocess.CompletedProcess(command, 0)
-
-    monkeypatch.setattr(build_book.subprocess, "run", make)
-    (tmp_path / "build").mkdir()
-    for _ in range(2):  # without a site before it, and with one that has a page more
-        assert build_book.make_site() == 0
-        assert [p.name for p in (tmp_path / "site").iterdir()] == ["index.html"]
-        assert (tmp_path / "site" / "index.html").read_text() == "new" and not list(
-            (tmp_path / "build").iterdir()
-        )
-        (tmp_path / "site" / "gone.html").write_text("of a page that is gone")
-
-
 def test_a_build_that_is_interrupted_or_may_not_write_ends_in_a_line(tmp_path, monkeypatch, capsys):
     def interrupted(fresh):
         raise KeyboardInterrupt
