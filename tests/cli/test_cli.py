@@ -46,7 +46,7 @@ def test_a_question_cannot_begin_a_turn():
 @pytest.mark.parametrize(
     "words, message",
     [
-        (["generate", ""], "the prompt is empty"),
+        (["generate", ""], "the prompt holds no tokens"),
         (["generate", "x", "--max-tokens", "0"], "max_tokens is 0"),
         (["generate", "x", "--temperature", "-1"], "temperature is -1.0"),
         (["generate", "x", "--weights", "int3"], "weights is 'int3'"),

@@ -82,13 +82,36 @@ TINY = {
 }
 
 
+# A byte-level vocabulary: control tokens, the printable bytes, a space, a line's end, and what the merges make.
+TOKENS = [
+    "<|endoftext|>",
+    "<|im_start|>",
+    "<|im_end|>",
+    *map(chr, range(33, 127)),
+    "Ġ",
+    "Ċ",
+    "th",
+    "he",
+    "the",
+    "Ġa",
+]
+MERGES = ["t h", "h e", "th e", "Ġ a"]
+
+
 def llama_metadata(vocab: int = 176, **changes) -> dict:
     """Return the metadata of a tiny Llama; in the changes' names ``__`` stands for a dot, and None removes a key."""
     sizes = TINY | {name.replace("__", "."): x for name, x in changes.items()}
+    tokens = [*TOKENS, *(f"t{i}" for i in range(len(TOKENS), vocab))][:vocab]
     return {
         "general.architecture": (8, "llama"),
         "llama.attention.layer_norm_rms_epsilon": (6, 1e-5),
-        "tokenizer.ggml.tokens": (9, (8, [f"t{i}" for i in range(vocab)])),
+        "llama.rope.freq_base": (6, 10000.0),
+        "tokenizer.ggml.model": (8, "gpt2"),
+        "tokenizer.ggml.pre": (8, "smollm"),
+        "tokenizer.ggml.tokens": (9, (8, tokens)),
+        "tokenizer.ggml.token_type": (9, (5, [3 if token.startswith("<|") else 1 for token in tokens])),
+        "tokenizer.ggml.merges": (9, (8, MERGES)),
+        "tokenizer.ggml.eos_token_id": (4, 2),
         **{f"llama.{name}": (4, x) for name, x in sizes.items() if x is not None},
     }
 
@@ -111,10 +134,19 @@ def llama_shapes() -> dict[str, tuple[int, ...]]:
 
 
 def llama(metadata: dict | None = None, shapes: dict | None = None, types: dict | None = None) -> bytes:
-    """Make the file of a tiny Llama with seeded weights.
+    """Make the file of a tiny Llama with seeded weights; see ``llama_tensors``.
 
     Args:
-        metadata, shapes: in place of ``llama_metadata()`` and ``llama_shapes()``.
+        metadata: in place of ``llama_metadata()``.
+    """
+    return write(metadata or llama_metadata(), llama_tensors(shapes, types))
+
+
+def llama_tensors(shapes: dict | None = None, types: dict | None = None) -> dict:
+    """Make a tiny Llama's tensors as ``write`` takes them.
+
+    Args:
+        shapes: in place of ``llama_shapes()``.
         types: tensor name -> "Q8_0" or "Q4_0"; the key "*" stands for all other matrices. Norms, and matrices that
             are not named, are F32.
     """
@@ -127,4 +159,4 @@ def llama(metadata: dict | None = None, shapes: dict | None = None, types: dict 
         data = weights if type is None else quantize(weights, type)
         kind = {None: 0, "Q4_0": 2, "Q8_0": 8}[type]
         tensors[name] = (list(reversed(shape)), kind, data.tobytes())
-    return write(metadata or llama_metadata(), tensors)
+    return tensors

@@ -11,7 +11,7 @@ import gguf_writer
 import numpy as np
 import pytest
 
-from lessons.llm.gguf import GGUF, GGUFError
+from lessons.llm.gguf import GGUF, HEADER, GGUFError
 
 
 def test_reads_every_metadata_type(open_bytes):
@@ -81,6 +81,13 @@ BROKEN = {
     "a size of zero": (gguf_writer.write({}, {"t": ([0, 2], 0, b"")}), "none 0"),
     "half a block": (gguf_writer.write({}, {"t": ([33], 8, bytes(64))}), "multiple of 32"),
     "sizes that overflow": (gguf_writer.write({}, {"t": ([1 << 32] * 3, 0, bytes(8))}), "cut short"),
+    "more strings than any vocabulary has": (
+        gguf_writer.write({"k": (9, (8, ["a"])), "l": (9, (8, []))}, {})
+        .replace(struct.pack("<I", 8) + struct.pack("<Q", 0), struct.pack("<IQ", 8, 1 << 20)),
+        "'l' claims 1048576 strings, and with it the file 1048577; the limit is 1048576",
+    ),
+    "more keys than any file has": (HEADER.pack(b"GGUF", 3, 0, (1 << 16) + 1), "claims 65537 metadata entries"),
+    "more tensors than any file has": (HEADER.pack(b"GGUF", 3, (1 << 64) - 1, 0), f"claims {(1 << 64) - 1} tensors"),
     "overlap": (gguf_writer.write({}, {"s": ([16], 0, bytes(32)), "t": F32}), "overlaps"),
 }  # fmt: skip
 
@@ -99,6 +106,34 @@ def test_refuses_a_key_or_a_name_that_stands_twice(open_bytes):
     names = gguf_writer.write({}, {"ta": F32, "tb": F32}).replace(b"tb", b"ta")
     with pytest.raises(GGUFError, match="name 'ta' is empty or stands there twice"):
         open_bytes(names)
+
+
+LONG = "x" * 900_000
+ECHOING = {
+    "twice": gguf_writer.write({LONG: (0, 1), LONG[:-1] + "y": (0, 1)}, {}).replace(b"xy", b"xx"),
+    "its value": gguf_writer.write({LONG: (7, 2)}, {}),
+    "its array": gguf_writer.write({LONG: (9, (9, []))}, {}),
+    "its type": gguf_writer.write({LONG: (0, 1)}, {})[:-40],
+    "two tensors": gguf_writer.write({}, {LONG: F32, LONG[:-1] + "y": F32}).replace(b"xy", b"xx"),
+    "its sizes": gguf_writer.write({}, {LONG: ([0], 0, bytes(8))}),
+    "its place": gguf_writer.write({}, {LONG: ([1 << 40], 0, bytes(8))}),
+    "alignment": gguf_writer.write({"general.alignment": (8, LONG)}, {}),
+}
+
+
+@pytest.mark.parametrize("raw", ECHOING.values(), ids=ECHOING.keys())
+def test_a_name_of_a_megabyte_is_not_echoed(open_bytes, raw):
+    with pytest.raises(GGUFError, match=r"xxx|cut short") as caught:
+        open_bytes(raw)
+    assert len(str(caught.value)) < 500
+
+
+def test_strings_are_counted_and_not_read_first(open_bytes):
+    """Eight arrays of a million empty strings took 19 seconds to open."""
+    million = struct.pack("<IIQ", 9, 8, 1 << 20) + bytes(8 << 20)
+    raw = HEADER.pack(b"GGUF", 3, 0, 8) + b"".join(gguf_writer.string(f"k{i}") + million for i in range(8))
+    with pytest.raises(GGUFError, match="'k1' claims 1048576 strings, and with it the file 2097152"):
+        open_bytes(raw)
 
 
 def test_refuses_an_offset_off_the_alignment(open_bytes):

@@ -5,7 +5,7 @@ import torch
 from scipy.stats import chisquare
 
 from lessons.errors import LessonError
-from lessons.llm.sampling import Chance, SamplingParams, probabilities, sample
+from lessons.llm.sampling import Chance, SamplingParams, likeliest, probabilities, sample
 
 LOGITS = torch.tensor([1.0, 3.0, 2.0, 0.0, -1.0])
 
@@ -63,7 +63,7 @@ def test_a_seed_fixes_the_draws_and_no_seed_does_not():
 
     assert draws(3) == draws(3) != draws(4)
     assert draws(None) != draws(None)
-    with pytest.raises(LessonError, match=r"seed is 1000.*; take a whole number"):
+    with pytest.raises(LessonError, match=r"seed is 1000.*; it must be a whole number from 0 to"):
         draws(10**30)
 
 
@@ -73,7 +73,10 @@ def test_a_seed_fixes_the_draws_and_no_seed_does_not():
         {"temperature": -1},
         {"temperature": float("nan")},
         {"temperature": float("inf")},
+        {"temperature": 1.1e9},
+        {"temperature": True},
         {"top_k": -1},
+        {"top_k": 1.5},
         {"top_p": 0},
         {"top_p": 1.5},
     ],
@@ -83,3 +86,27 @@ def test_refuses_what_is_out_of_range(values):
     name = next(iter(values))
     with pytest.raises(LessonError, match=f"{name} is .*must be"):
         SamplingParams(**values)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_logits_that_are_no_numbers_are_refused(bad, temperature):
+    """A damaged file gives them. Any token would be as good as another, and a GPU's draw would end all its work."""
+    logits = LOGITS.clone()
+    logits[3] = bad
+    with pytest.raises(LessonError, match="logits are not finite numbers"):
+        sample(logits, SamplingParams(temperature=temperature), Chance.seeded(0))
+
+
+def test_tokens_that_may_not_come_are_no_mistake():
+    masked = torch.tensor([[-torch.inf, 2.0, -torch.inf], [5.0, 5.0, -torch.inf]])
+    assert likeliest(masked) == [1, 0]
+    assert sample(masked[0], SamplingParams(temperature=1.0), Chance.seeded(0)) == 1
+
+
+@pytest.mark.parametrize("cold", [{"temperature": 1e-40}, {"temperature": 1.0, "top_p": 1e-30}])
+def test_what_leaves_one_token_is_greedy(cold):
+    assert SamplingParams(**cold).greedy
+    assert probabilities(LOGITS, SamplingParams(**cold)).tolist() == [0, 1, 0, 0, 0]
+    least = SamplingParams(temperature=1e-5, top_p=1e-5)
+    assert not least.greedy and sample(LOGITS, least, Chance.seeded(0)) == 1

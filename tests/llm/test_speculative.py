@@ -101,6 +101,26 @@ def resample_from_p(draft, target, chance):
     return len(draft.tokens), chance.draw(target[-1])
 
 
+def test_guesses_of_all_but_the_same_distribution_leave_a_residual():
+    """p is below q at the guess, by a rounding, and above it nowhere: max(0, p - q) sums to 0."""
+    p, q = torch.tensor([0.49999997, 0.25, 0.25]), torch.tensor([0.5, 0.25, 0.25])
+    outcomes = every_outcome(lambda chance: verify(Draft((0,), q[None]), torch.stack([p, p]), chance))
+    assert {token for kept, token in outcomes if kept == 0} == {0, 1, 2}
+    assert sum(outcomes.values()) == pytest.approx(1, abs=1e-6)
+
+
+@given(st.lists(st.floats(-5, 5, width=32), min_size=2, max_size=5), st.data())
+def test_nearly_equal_distributions_give_the_target_s(logits, data):
+    """In float32, as the model's: a residual is then a difference of roundings, or nothing at all."""
+    p = torch.tensor(logits).softmax(-1)
+    ulps = data.draw(st.lists(st.integers(-3, 3), min_size=len(logits), max_size=len(logits)))
+    q = (p.view(torch.int32) + torch.tensor(ulps, dtype=torch.int32)).view(torch.float32)
+    outcomes = every_outcome(lambda chance: speculate(torch.stack([p, p]), q[None], True, chance))
+    for x in range(len(logits)):
+        first = sum(weight for tokens, weight in outcomes.items() if tokens[0] == x)
+        assert first == pytest.approx(float(p[x]), abs=1e-5)
+
+
 def g_test(counts, expected):
     """Return the p-value of a G-test of counts against probabilities, rare cells pooled."""
     total = counts.sum()

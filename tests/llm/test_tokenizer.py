@@ -3,11 +3,12 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lessons.errors import LessonError
+from lessons.errors import LessonError, shown
 from lessons.llm.gguf import GGUF
 from lessons.llm.load import find_model
 from lessons.llm.tokenizer import BPETokenizer
@@ -100,17 +101,53 @@ def test_a_chat_without_control_tokens_is_the_encoded_text(messages):
 
 
 def test_refuses_another_tokenizer():
-    with pytest.raises(LessonError, match="smollm"):
+    with pytest.raises(LessonError, match=r"ggml\.model is 'llama'; this book reads 'gpt2' only"):
         BPETokenizer({"tokenizer.ggml.model": "llama"})
+    with pytest.raises(LessonError, match=r"ggml\.pre is None; this book reads 'smollm' only"):
+        BPETokenizer({"tokenizer.ggml.model": "gpt2"})
     with pytest.raises(LessonError, match=r"tokenizer\.ggml\.tokens"):
         BPETokenizer({"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": "smollm"})
 
 
-@pytest.mark.parametrize("changed", [{"eos_token_id": 49152}, {"eos_token_id": -1}, {"merges": ["no such"]}])
-def test_refuses_one_that_contradicts_itself(changed):
+@pytest.mark.parametrize(
+    "changed, message",
+    [
+        ({"eos_token_id": 49152}, "eos_token_id is 49152, and it has the tokens 0 to 49151"),
+        ({"eos_token_id": -1}, "eos_token_id is -1"),
+        ({"eos_token_id": 2.0}, "eos_token_id is 2.0"),
+        ({"eos_token_id": np.array([2, 2])}, "eos_token_id is array"),
+        ({"merges": ["no such"]}, "merges do not suit its tokens"),
+        ({"merges": ["th"]}, "merges do not suit"),
+        ({"merges": ["t h e"]}, "merges do not suit"),
+        ({"merges": ["t " + "h" * 1_000_000]}, "merges do not suit"),
+        ({"merges": "t h"}, "merges is 't h'; it must be texts"),
+        ({"merges": np.zeros(3)}, "merges is array"),
+        ({"tokens": 5}, "tokens is 5; it must be texts"),
+        ({"tokens": []}, "token_type is array.* each of the 0 tokens"),
+        ({"tokens": np.arange(49152)}, "tokens is array"),
+        ({"tokens": ["a"] * 49152}, "token 'a' stands in its vocabulary twice"),
+        ({"tokens": ["x" * 1_000_000] * 49152}, "stands in its vocabulary twice"),
+        ({"token_type": np.full(49151, 3)}, "a number for each of the 49152 tokens"),
+        ({"token_type": ["3"] * 49152}, "token_type is .'3'"),
+        ({"token_type": 3}, "token_type is 3"),
+        ({"model": np.array([1, 2])}, "ggml.model is array"),
+        ({"pre": "x" * 1_000_000}, "ggml.pre is 'xxx"),
+    ],
+    ids=lambda value: shown(value)[:40],
+)
+def test_refuses_one_that_contradicts_itself(changed, message):
     metadata = GGUF.open(find_model()).metadata
     metadata |= {f"tokenizer.ggml.{key}": value for key, value in changed.items()}
-    with pytest.raises(LessonError, match="fetch it again"):
+    with pytest.raises(LessonError, match=message) as caught:
+        BPETokenizer(metadata)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("key", ["tokens", "merges", "token_type", "eos_token_id"])
+def test_refuses_one_that_misses_a_part(key):
+    metadata = GGUF.open(find_model()).metadata
+    del metadata[f"tokenizer.ggml.{key}"]
+    with pytest.raises(LessonError, match=f"the file has no 'tokenizer.ggml.{key}'; fetch it again"):
         BPETokenizer(metadata)
 
 

@@ -106,7 +106,7 @@ def test_both_descriptions_of_the_books_model_have_one_shape(model_path):
         ("block_count", 1, "block_count is 1 and the file has the tensors of 2 layers"),
         ("block_count", 3, "block_count is 3"),
         ("block_count", 2**32 - 1, "block_count is 4294967295"),
-        ("context_length", 2**32 - 1, "context_length is 4294967295; this book reads up to 1048576"),
+        ("context_length", 2**32 - 1, "context_length is 4294967295; this book reads up to 262144"),
         ("vocab_size", 177, "vocab_size is 177 and the vocabulary .* has 176 tokens"),
     ],
 )
@@ -172,6 +172,31 @@ def test_any_context_is_safe(tiny, context):
 @pytest.mark.parametrize("value", [0, -1, float("inf"), float("nan"), "8", [1], True])
 def test_a_number_that_makes_no_network_is_refused(tiny, kind, value):
     refused(unread(tiny, **{kind: value}), f"llama.{kind.replace('__', '.')} is")
+
+
+@pytest.mark.parametrize("head_dim, message", [(256, None), (272, "is 272; this book reads up to 256")])
+def test_a_wide_head_is_refused_though_its_tensors_agree(open_bytes, head_dim, message):
+    """Its kernels would be compiled for minutes. Nothing of it is read, and nothing compiled."""
+    sizes = {"attention__head_count": 1, "attention__head_count_kv": 1, "rope__dimension_count": head_dim}
+    wide = {
+        "attn_q": (head_dim, 64),
+        "attn_k": (head_dim, 64),
+        "attn_v": (head_dim, 64),
+        "attn_output": (64, head_dim),
+    }
+    shapes = {name: wide.get(name.split(".")[-2], shape) for name, shape in SHAPES.items()}
+    file = open_bytes(gguf_writer.llama(gguf_writer.llama_metadata(**sizes), shapes))
+    if message:
+        refused(Unread(file._data, file.metadata, file.tensors), message)
+    else:
+        assert read_weights(file).config.head_dim == head_dim
+
+
+@pytest.mark.parametrize("base", [1.0, 1e4, 1e300, float(2**64)])
+def test_every_base_gives_angles_that_are_numbers(tiny, base):
+    changed = {**tiny.metadata, "llama.rope.freq_base": base, "llama.context_length": 10_000}
+    turns = read_weights(GGUF(tiny._data, changed, tiny.tensors)).turns
+    assert torch.view_as_real(turns).isfinite().all()
 
 
 def test_the_longest_context_fits_the_book_s_model(model_path):

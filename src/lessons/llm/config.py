@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lessons.errors import LessonError
+from lessons.errors import LessonError, shown
 
-MAX_CONTEXT = 1 << 20  # tokens; far above what models of this kind are trained on
+# Limits of this book, above any Llama's that it could run. No tensor tells how long the context is, and memory is made
+# for it; kernels are compiled for the width of a head, and the wider the longer.
+MAX_CONTEXT = 1 << 18  # tokens
+MAX_HEAD_DIM = 256
 
 
 @dataclass(frozen=True)
@@ -52,24 +54,28 @@ class ModelConfig:
             Keys: github.com/ggml-org/ggml, docs/gguf.md, "LLM".
         """
         architecture = metadata.get("general.architecture")
-        if architecture != "llama":
+        if not isinstance(architecture, str) or architecture != "llama":
             raise LessonError(
-                f"the model's architecture is {reprlib.repr(architecture)}; this book reads 'llama' only"
+                f"the model's architecture is {shown(architecture)}; this book reads 'llama' only"
             )
 
         def number(key: str, default: Any = None) -> Any:
             value = metadata.get(f"llama.{key}", default)
             if type(value) not in (int, float) or not 0 < value < math.inf:
                 raise LessonError(
-                    f"llama.{key} is {reprlib.repr(value)}; it must be a positive number: fetch the file again"
+                    f"llama.{key} is {shown(value)}; it must be a positive number: fetch the file again"
                 )
             return value
 
-        def size(key: str, default: Any = None) -> int:
+        def size(key: str, default: Any = None, most: float = math.inf) -> int:
             value = number(key, default)
             if type(value) is not int:
                 raise LessonError(
                     f"llama.{key} is {value!r}; it must be a whole number: fetch the file again"
+                )
+            if value > most:
+                raise LessonError(
+                    f"llama.{key} is {value}; this book reads up to {most}: fetch the file again, or take another model"
                 )
             return value
 
@@ -87,10 +93,10 @@ class ModelConfig:
             hidden=hidden,
             heads=heads,
             kv_heads=size("attention.head_count_kv", heads),
-            head_dim=size("rope.dimension_count", hidden // heads),
+            head_dim=size("rope.dimension_count", max(1, hidden // heads), MAX_HEAD_DIM),
             ffn=size("feed_forward_length"),
             vocab=len(tokens),
-            context=size("context_length"),
+            context=size("context_length", most=MAX_CONTEXT),
             rope_base=float(number("rope.freq_base", 10000.0)),
             norm_eps=float(number("attention.layer_norm_rms_epsilon")),
         )
@@ -99,9 +105,9 @@ class ModelConfig:
                 f"the file's model has {heads} query heads for {config.kv_heads} K/V heads, {config.head_dim} wide; "
                 "each K/V head must serve as many queries, and a width be even: fetch the file again"
             )
-        if config.context > MAX_CONTEXT:
+        if config.rope_base < 1:  # the angles of far positions would be no numbers
             raise LessonError(
-                f"llama.context_length is {config.context}; this book reads up to {MAX_CONTEXT}, since it "
-                "keeps the rotation of each position: fetch the file again, or take another model"
+                f"llama.rope.freq_base is {config.rope_base}; it must be at least 1, so that no pair turns by more "
+                "than one radian a position: fetch the file again"
             )
         return config

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from lessons.llm.sampling import Chance, SamplingParams, probabilities
+from lessons.llm.sampling import Chance, SamplingParams, likeliest, probabilities
 
 if TYPE_CHECKING:
     from lessons.llm.load import LLM
@@ -125,11 +125,11 @@ class ModelDrafter(Drafter):
         self._held = list(tokens)
         step, guesses, rows = list(tokens[keep:]), list[int](), list[torch.Tensor]()
         while len(guesses) < longest:
-            logits = self.llm.model.forward(torch.tensor(step), self._cache, last_only=True)[0]
+            logits = self.llm.model.forward(torch.tensor(step), self._cache, last_only=True)
             if params.greedy:
-                guess = int(logits.argmax())
+                (guess,) = likeliest(logits)
             else:
-                rows.append(probabilities(logits, params))
+                rows.append(probabilities(logits[0], params))
                 guess = chance.draw(rows[-1])
             guesses.append(guess)
             step = [guess]

@@ -8,9 +8,12 @@ from time import perf_counter
 
 import torch
 
-from lessons.errors import LessonError
+from lessons.errors import LessonError, shown
+from lessons.llm.limits import MAX_SEED, stop_texts, whole
 from lessons.llm.load import LLM
 from lessons.llm.sampling import Chance, SamplingParams, sample
+
+NO_TOKENS = "the prompt holds no tokens; give at least one character to continue"
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ def generate(
     top_k: int = 0,
     top_p: float = 1.0,
     seed: int = 0,
-    stop: Sequence[str] = (),
+    stop: str | Sequence[str] = (),
 ) -> Generation:
     """Continue ``prompt`` by up to ``max_tokens`` tokens.
 
@@ -54,12 +57,14 @@ def generate(
         max_tokens: the most tokens to write.
         temperature, top_k, top_p: see ``SamplingParams``; temperature 0 is greedy.
         seed: of the draws; the same seed on the same machine gives the same text.
-        stop: texts that end the answer and are left out of it.
+        stop: a text, or several, that ends the answer and is left out of it.
 
     Raises:
-        LessonError: for an empty or too long prompt, or a value outside its range.
+        LessonError: for a prompt that is too long or holds no tokens, a value outside its range (``limits``), or a
+            model whose logits are no numbers.
     """
-    params = check_request(prompt, max_tokens, temperature, top_k, top_p)
+    params = check_request(prompt, max_tokens, temperature, top_k, top_p, seed, stop)
+    stop = stop_texts(stop)
     prompt_ids = encode_prompt(llm, prompt, max_tokens)
     chance = Chance.seeded(seed, llm.model.device)
     cache = llm.new_cache(len(prompt_ids) + max_tokens)
@@ -90,17 +95,36 @@ def generate(
 
 
 def check_request(
-    prompt: str | Sequence[int], max_tokens: int, temperature: float, top_k: int, top_p: float
+    prompt: str | Sequence[int],
+    max_tokens: int,
+    temperature: float = 0.0,
+    top_k: int = 0,
+    top_p: float = 1.0,
+    seed: int | None = 0,
+    stop: str | Sequence[str] = (),
 ) -> SamplingParams:
     """Check all of a request that needs no model, and return how to sample.
 
     Raises:
-        LessonError: for an empty prompt, no tokens to write, or a value outside its range.
+        LessonError: for an empty prompt, or one that is neither text nor token ids, no tokens to write, or a value
+            outside its range.
     """
-    if not prompt:
-        raise LessonError("the prompt is empty; give at least one character to continue")
-    if max_tokens < 1:
-        raise LessonError(f"max_tokens is {max_tokens}; ask for at least 1 token")
+    if isinstance(prompt, bytes) or not hasattr(prompt, "__len__"):
+        raise LessonError(f"the prompt is {shown(prompt)}; give text, or a list of token ids")
+    if not len(prompt):
+        raise LessonError(NO_TOKENS)
+    if isinstance(prompt, str):
+        try:
+            prompt.encode()
+        except UnicodeEncodeError as error:
+            raise LessonError(
+                f"character {error.start} of the prompt is {prompt[error.start]!r}, which is half of one; give text "
+                "that was read as UTF-8"
+            ) from error
+    whole("max_tokens", max_tokens, 1)
+    if seed is not None:
+        whole("seed", seed, 0, MAX_SEED)
+    stop_texts(stop)
     return SamplingParams(temperature, top_k, top_p)
 
 
@@ -108,9 +132,11 @@ def encode_prompt(llm: LLM, prompt: str | Sequence[int], max_tokens: int) -> lis
     """Return the prompt's token ids, after checking that it and ``max_tokens`` fit the model.
 
     Raises:
-        LessonError: when both are more than the model's context.
+        LessonError: when it holds no tokens, or ids that are none, or is too long for the model's context.
     """
-    ids = llm.tokenizer.encode(prompt) if isinstance(prompt, str) else list(prompt)
+    ids = llm.tokenizer.encode(prompt) if isinstance(prompt, str) else token_ids(prompt, llm.config.vocab)
+    if not ids:
+        raise LessonError(NO_TOKENS)
     context = llm.config.context
     if len(ids) + max_tokens > context:
         raise LessonError(
@@ -118,3 +144,12 @@ def encode_prompt(llm: LLM, prompt: str | Sequence[int], max_tokens: int) -> lis
             f"{context}; shorten the prompt or ask for fewer tokens"
         )
     return ids
+
+
+def token_ids(prompt: Sequence[int], vocab: int) -> list[int]:
+    """Return a prompt's token ids as Python's integers.
+
+    Raises:
+        LessonError: for one that is no whole number from 0 to the last of a vocabulary.
+    """
+    return [whole("a token id of the prompt", id, 0, vocab - 1) for id in prompt]

@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from lessons.errors import LessonError
+from lessons.errors import LessonError, shown
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)  # 3 differs only in that it also allows big-endian files, which are not read here
@@ -38,7 +38,8 @@ MAX_DIMS = 4
 
 # Limits of this reader, far above any real model's, that keep a damaged count from filling the memory.
 MAX_STRING = 1 << 20  # bytes; the longest real ones are chat templates of some 10 kB
-MAX_STRINGS = 1 << 20  # strings in an array; the largest vocabularies have some 260,000
+MAX_STRINGS = 1 << 20  # in all arrays together; the largest vocabularies and their merges have some 650,000
+MAX_ENTRIES = 1 << 16  # keys, and tensors; real files have dozens, and some thousands
 
 # Metadata value types: id -> NumPy type of a number. Strings and arrays are handled on their own.
 NUMBERS = {
@@ -103,6 +104,7 @@ class _Cursor:
     def __init__(self, data: mmap.mmap) -> None:
         self.data = data
         self.at = 0
+        self.strings = 0  # in arrays so far
 
     def need(self, size: int, what: str) -> int:
         """Return the place of the next ``size`` bytes and step over them."""
@@ -132,7 +134,7 @@ class _Cursor:
 
     def value(self, kind: int, key: str) -> Any:
         """Read one metadata value. A number array comes back as a view on the file, not a copy."""
-        what = f"the value of {key!r}"
+        what = f"the value of {shown(key)}"
         if kind == STRING:
             return self.string(what)
         if kind == ARRAY:
@@ -145,12 +147,16 @@ class _Cursor:
         return self.numbers(kind, 1, what)[0].item()
 
     def array(self, key: str) -> Any:
-        what = f"the array {key!r}"
+        what = f"the array {shown(key)}"
         kind, count = self.u32(what), self.u64(what)
         if kind == STRING:
-            if count > MAX_STRINGS:
-                raise GGUFError(f"{what} claims {count} strings; the limit is {MAX_STRINGS}")
-            return [self.string(f"a string of {what}") for _ in range(count)]
+            self.strings += count
+            if self.strings > MAX_STRINGS:
+                raise GGUFError(
+                    f"{what} claims {count} strings, and with it the file {self.strings}; the limit is {MAX_STRINGS}"
+                )
+            what = f"a string of {what}"
+            return [self.string(what) for _ in range(count)]
         if kind == BOOL:
             return self.numbers(0, count, what).astype(bool)
         return self.numbers(kind, count, what)
@@ -204,7 +210,7 @@ class GGUF:
             GGUFError: when the file has no such tensor.
         """
         if name not in self.tensors:
-            raise GGUFError(f"the file has no tensor {name!r}")
+            raise GGUFError(f"the file has no tensor {shown(name)}")
         info = self.tensors[name]
         return np.frombuffer(self._data, np.uint8, info.nbytes, info.offset)
 
@@ -220,23 +226,27 @@ def _parse(cursor: _Cursor) -> tuple[dict[str, Any], dict[str, TensorInfo]]:
             f"GGUF version {version} is not read here, only little-endian {VERSIONS[0]} and {VERSIONS[1]}"
         )
 
+    for count, what in ((metadata_count, "metadata entries"), (tensor_count, "tensors")):
+        if count > MAX_ENTRIES:
+            raise GGUFError(f"its header claims {count} {what}; the limit is {MAX_ENTRIES}")
+
     metadata: dict[str, Any] = {}
     for _ in range(metadata_count):
         key = cursor.string("a metadata key")
         if not key or key in metadata:
-            raise GGUFError(f"the metadata key {key!r} is empty or stands there twice")
-        metadata[key] = cursor.value(cursor.u32(f"the type of {key!r}"), key)
+            raise GGUFError(f"the metadata key {shown(key)} is empty or stands there twice")
+        metadata[key] = cursor.value(cursor.u32(f"the type of {shown(key)}"), key)
 
     alignment = metadata.get("general.alignment", DEFAULT_ALIGNMENT)
     # A power of two has one bit set.
     if type(alignment) is not int or alignment < 8 or alignment & (alignment - 1):
-        raise GGUFError(f"general.alignment is {alignment!r}; it must be a power of two from 8 on")
+        raise GGUFError(f"general.alignment is {shown(alignment)}; it must be a power of two from 8 on")
 
     entries: dict[str, tuple] = {}
     for _ in range(tensor_count):
         name = cursor.string("a tensor's name")
         if not name or name in entries:
-            raise GGUFError(f"the tensor name {name!r} is empty or stands there twice")
+            raise GGUFError(f"the tensor name {shown(name)} is empty or stands there twice")
         entries[name] = _tensor(cursor, name, alignment)
 
     begin = -(-cursor.at // alignment) * alignment
@@ -250,7 +260,7 @@ def _parse(cursor: _Cursor) -> tuple[dict[str, Any], dict[str, TensorInfo]]:
 
 def _tensor(cursor: _Cursor, name: str, alignment: int) -> tuple[tuple[int, ...], TensorType, int, int]:
     """Read one entry of the tensor table: shape, type, offset from the first tensor, bytes."""
-    what = f"the tensor {name!r}"
+    what = f"the tensor {shown(name)}"
     dims = cursor.u32(what)
     if not 1 <= dims <= MAX_DIMS:
         raise GGUFError(f"{what} has {dims} dimensions; 1 to {MAX_DIMS} are allowed")
@@ -278,10 +288,10 @@ def _check_places(tensors: Mapping[str, TensorInfo], begin: int, size: int) -> N
     for info in sorted(tensors.values(), key=lambda t: t.offset):
         if info.offset < end:
             raise GGUFError(
-                f"the tensor {info.name!r} at byte {info.offset} overlaps the one that ends at {end}"
+                f"the tensor {shown(info.name)} at byte {info.offset} overlaps the one that ends at {end}"
             )
         end = info.offset + info.nbytes
         if end > size:
             raise GGUFError(
-                f"the tensor {info.name!r} ends at byte {end} and the file at {size}; it is cut short"
+                f"the tensor {shown(info.name)} ends at byte {end} and the file at {size}; it is cut short"
             )

@@ -7,6 +7,12 @@ from dataclasses import dataclass
 import torch
 
 from lessons.errors import LessonError
+from lessons.llm.limits import MAX_SEED, MAX_TEMPERATURE, ONE_TOKEN, number, whole
+
+NO_NUMBERS = (
+    "the model's logits are not finite numbers, so no token is likelier than another: its file is damaged, or holds "
+    "weights too large for float32; fetch it again"
+)
 
 
 @dataclass(frozen=True)
@@ -14,7 +20,7 @@ class SamplingParams:
     """How the next token is chosen; the names are vLLM's.
 
     Attributes:
-        temperature: logits are divided by it; 0 takes the likeliest token.
+        temperature: logits are divided by it; 0, or what is as good as 0, takes the likeliest token.
         top_k: only the k likeliest tokens may be drawn; 0 allows all.
         top_p: only the likeliest tokens may be drawn whose probabilities reach p together; 1 allows all.
 
@@ -30,18 +36,13 @@ class SamplingParams:
     top_p: float = 1.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.temperature < float("inf"):
-            raise LessonError(
-                f"temperature is {self.temperature}; it must be 0 (greedy) or a positive number"
-            )
-        if self.top_k < 0:
-            raise LessonError(f"top_k is {self.top_k}; it must be 0 (all tokens) or a positive count")
-        if not 0 < self.top_p <= 1:
-            raise LessonError(f"top_p is {self.top_p}; it must be above 0 and at most 1 (all tokens)")
+        number("temperature", self.temperature, MAX_TEMPERATURE, zero=True, remark="0 is greedy")
+        whole("top_k", self.top_k, 0)
+        number("top_p", self.top_p, 1, zero=False, remark="1 allows all tokens")
 
     @property
     def greedy(self) -> bool:
-        return self.temperature == 0
+        return min(self.temperature, self.top_p) < ONE_TOKEN
 
 
 def probabilities(logits: torch.Tensor, params: SamplingParams) -> torch.Tensor:
@@ -58,15 +59,15 @@ def probabilities(logits: torch.Tensor, params: SamplingParams) -> torch.Tensor:
         return torch.zeros_like(logits, dtype=torch.float32).scatter_(
             -1, logits.argmax(-1, keepdim=True), 1.0
         )
-    logits = logits.float() / params.temperature
+    logits = logits.float() / float(params.temperature)
     if 0 < params.top_k < logits.shape[-1]:
-        least = logits.topk(params.top_k).values[..., -1:]
+        least = logits.topk(int(params.top_k)).values[..., -1:]
         logits = logits.masked_fill(logits < least, -torch.inf)
     probs = logits.softmax(-1)
     if params.top_p < 1:
         ordered, index = probs.sort(-1, descending=True)
         # A token stays when those before it have not reached p: the one that crosses the line stays too.
-        ordered[ordered.cumsum(-1) - ordered >= params.top_p] = 0
+        ordered[ordered.cumsum(-1) - ordered >= float(params.top_p)] = 0
         probs = torch.zeros_like(probs).scatter_(-1, index, ordered)
         probs /= probs.sum(-1, keepdim=True)
     return probs
@@ -79,10 +80,28 @@ def sample(logits: torch.Tensor, params: SamplingParams, chance: Chance) -> int:
         logits: float [vocab].
         params: how to choose.
         chance: asked once, and not at all when greedy.
+
+    Raises:
+        LessonError: when the logits are no numbers.
     """
     if params.greedy:
-        return int(logits.argmax())
+        return likeliest(logits[None])[0]
     return chance.draw(probabilities(logits, params))
+
+
+def likeliest(logits: torch.Tensor) -> list[int]:
+    """Return the likeliest token of each row, the first of equals.
+
+    Args:
+        logits: float [rows, vocab].
+
+    Raises:
+        LessonError: when the largest logit of a row is NaN, as it is where any is, or infinite.
+    """
+    best = logits.argmax(-1, keepdim=True)
+    if not bool(logits.gather(-1, best).isfinite().all()):
+        raise LessonError(NO_NUMBERS)
+    return best[:, 0].tolist()
 
 
 class Chance:
@@ -100,15 +119,13 @@ class Chance:
         """Return one with a generator of its own on a device; another each time where the seed is None.
 
         Raises:
-            LessonError: for a seed of more than 64 bits.
+            LessonError: when the seed is no whole number from 0 to ``limits.MAX_SEED``.
         """
-        if seed is not None and not -(2**63) <= seed < 2**64:
-            raise LessonError(f"seed is {seed}; take a whole number of at most 64 bits")
         generator = torch.Generator(device)
         if seed is None:
             generator.seed()
         else:
-            generator.manual_seed(seed)
+            generator.manual_seed(whole("seed", seed, 0, MAX_SEED))
         return cls(generator)
 
     def happens(self, probability: float) -> bool:
@@ -122,5 +139,11 @@ class Chance:
         )
 
     def draw(self, probs: torch.Tensor) -> int:
-        """Return an index drawn from ``probs`` [vocab]."""
+        """Return an index drawn from ``probs`` [vocab].
+
+        Raises:
+            LessonError: when they are no probabilities.
+        """
+        if not 0 < float(probs.sum()) < float("inf"):  # a GPU would say so by ending all its work
+            raise LessonError(NO_NUMBERS)
         return int(torch.multinomial(probs, 1, generator=self.generator))

@@ -16,7 +16,8 @@ import torch
 
 from lessons.llm.cache import KVCache
 from lessons.llm.drafters import Draft, Drafter
-from lessons.llm.sampling import Chance, SamplingParams, probabilities
+from lessons.llm.limits import whole
+from lessons.llm.sampling import Chance, SamplingParams, likeliest, probabilities
 
 if TYPE_CHECKING:
     from lessons.llm.load import LLM
@@ -35,7 +36,7 @@ def match(guesses: Sequence[int], logits: torch.Tensor) -> tuple[int, int]:
     Returns:
         How many guesses stand, and the token after them.
     """
-    best = logits.argmax(-1).tolist()
+    best = likeliest(logits)
     accepted = next((i for i, guess in enumerate(guesses) if guess != best[i]), len(guesses))
     return accepted, best[accepted]
 
@@ -68,9 +69,14 @@ def verify(draft: Draft, target: torch.Tensor, chance: Chance) -> tuple[int, int
 
 
 def residual(p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
-    """Return max(0, p - q) scaled to sum 1; p and q are [vocab]."""
+    """Return max(0, p - q) scaled to sum 1; p and q are [vocab].
+
+    Rounded probabilities sum to 1 only nearly: p may be below q here and there, and above it nowhere. There is then
+    nothing left of p to fill up, the two are equal as far as float32 can tell, and p itself is returned.
+    """
     excess = (p - q).clamp(min=0)
-    return excess / excess.sum()
+    total = excess.sum()
+    return excess / total if total > 0 else p
 
 
 @dataclass(frozen=True)
@@ -176,7 +182,7 @@ class SpeculativeGeneration:
 
 def generate(
     llm: LLM,
-    prompt: str,
+    prompt: str | Sequence[int],
     drafter: Drafter,
     max_tokens: int = 128,
     *,
@@ -193,17 +199,18 @@ def generate(
 
     Args:
         llm: the target model.
-        prompt: plain text; for a question make it with ``llm.tokenizer.chat``.
+        prompt: plain text, or token ids; for a question make them with ``llm.tokenizer.encode_chat``.
         drafter: a fresh one for each answer.
         max_tokens, temperature, top_k, top_p, seed: as for plain generation.
         draft_length: the most guesses in a pass.
 
     Raises:
-        LessonError: for an empty or too long prompt, or a value outside its range.
+        LessonError: as for plain generation.
     """
-    from lessons.llm.generate import encode_prompt
+    from lessons.llm.generate import check_request, encode_prompt
 
-    params = SamplingParams(temperature, top_k, top_p)
+    params = check_request(prompt, max_tokens, temperature, top_k, top_p, seed)
+    whole("draft_length", draft_length, 0)
     prompt_ids = encode_prompt(llm, prompt, max_tokens)
     chance = Chance.seeded(seed, llm.model.device)
     cache = llm.new_cache(len(prompt_ids) + max_tokens)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-from lessons.errors import LessonError
+from lessons.errors import LessonError, shown
 
+KIND = {"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": "smollm"}
+AGAIN = "fetch it again with `lessons get-model`"
 CONTROL = 3  # ggml's token type of a token with a meaning and no text
 DEFAULT_SYSTEM = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
 
@@ -36,28 +39,33 @@ class BPETokenizer:
     """
 
     def __init__(self, metadata: Mapping[str, Any]) -> None:
-        kind = metadata.get("tokenizer.ggml.model"), metadata.get("tokenizer.ggml.pre")
-        if kind != ("gpt2", "smollm"):
-            raise LessonError(f"the file's tokenizer is {kind}; this book reads ('gpt2', 'smollm') only")
-        try:
-            tokens = metadata["tokenizer.ggml.tokens"]
-            merges = [tuple(merge.split(" ")) for merge in metadata["tokenizer.ggml.merges"]]
-            types = metadata["tokenizer.ggml.token_type"]
-            self.eos_id = metadata["tokenizer.ggml.eos_token_id"]
-        except KeyError as error:
-            raise LessonError(f"the file has no {error}; fetch it again with `lessons get-model`") from error
-
+        for key, known in KIND.items():
+            found = metadata.get(key)
+            if not isinstance(found, str) or found != known:
+                raise LessonError(f"the file's {key} is {shown(found)}; this book reads {known!r} only")
+        tokens, merges = (_texts(metadata, key) for key in ("tokens", "merges"))
+        types = _there(metadata, "token_type")
+        if not isinstance(types, np.ndarray) or len(types) != len(tokens):
+            raise LessonError(
+                f"the file's tokenizer.ggml.token_type is {shown(types)}; it must be a number for each of the "
+                f"{len(tokens)} tokens: {AGAIN}"
+            )
+        self.eos_id = _there(metadata, "eos_token_id")
         if type(self.eos_id) is not int or not 0 <= self.eos_id < len(tokens):
             raise LessonError(
-                f"the file's tokenizer.ggml.eos_token_id is {self.eos_id!r}, and it has the tokens 0 to "
-                f"{len(tokens) - 1}; fetch it again with `lessons get-model`"
+                f"the file's tokenizer.ggml.eos_token_id is {shown(self.eos_id)}, and it has the tokens 0 to "
+                f"{len(tokens) - 1}; {AGAIN}"
             )
         vocabulary = {token: i for i, token in enumerate(tokens)}
+        if len(vocabulary) < len(tokens):
+            twice = next(token for i, token in enumerate(tokens) if vocabulary[token] != i)
+            raise LessonError(f"the file's token {shown(twice)} stands in its vocabulary twice; {AGAIN}")
+        pairs: list[Any] = [tuple(merge.split(" ")) for merge in merges]
         try:
-            model = models.BPE(vocabulary, merges)
+            model = models.BPE(vocabulary, pairs)
         except Exception as error:  # the library raises nothing more special
             raise LessonError(
-                f"the file's merges do not suit its tokens ({error}); fetch it again with `lessons get-model`"
+                f"the file's merges do not suit its tokens ({shown(str(error))}); {AGAIN}"
             ) from error
         # Two that share the model: one takes all text as text, the other knows the control tokens.
         self._plain, self._tokenizer = _around(model), _around(model)
@@ -111,6 +119,22 @@ class BPETokenizer:
         return [
             id for text, control in _template(messages) for id in self.encode(text, parse_special=control)
         ]
+
+
+def _there(metadata: Mapping[str, Any], name: str) -> Any:
+    """Return a value that the tokenizer cannot be without."""
+    key = f"tokenizer.ggml.{name}"
+    if key not in metadata:
+        raise LessonError(f"the file has no {key!r}; {AGAIN}")
+    return metadata[key]
+
+
+def _texts(metadata: Mapping[str, Any], name: str) -> list[str]:
+    """Return a list of texts; ``GGUF`` gives them as such, and everything else as something else."""
+    found = _there(metadata, name)
+    if not isinstance(found, list):
+        raise LessonError(f"the file's tokenizer.ggml.{name} is {shown(found)}; it must be texts: {AGAIN}")
+    return found
 
 
 def _around(model: models.Model) -> Tokenizer:

@@ -5,7 +5,6 @@ Q, K and V are kept as one matrix and the feed-forward block's gate and up as on
 
 from __future__ import annotations
 
-import reprlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from lessons.errors import shown
 from lessons.formulas.llama import multiplied
 from lessons.kernels.packed import pack, side_by_side
 from lessons.kernels.tools.buffers import Arena
@@ -177,7 +177,7 @@ def check(config: ModelConfig, file: GGUF) -> None:
     unknown = file.tensors.keys() - known.keys()
     if unknown:
         raise GGUFError(
-            f"the file has a tensor {reprlib.repr(min(unknown))}, which is not a part of this book's Llama (no biases, "
+            f"the file has a tensor {shown(min(unknown))}, which is not a part of this book's Llama (no biases, "
             "the embedding as output head); take another model"
         )
 

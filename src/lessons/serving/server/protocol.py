@@ -27,13 +27,11 @@ from pydantic import (
 )
 
 from lessons.errors import LessonError
+from lessons.llm.limits import MAX_SEED, MAX_STOPS, MAX_TEMPERATURE
 from lessons.llm.sampling import SamplingParams
 
 MAX_TOKENS = 16  # of a completion that does not say; a chat may write until its context is full
-MAX_STOPS = 4
 MANY = 1000  # mistakes in one body, which pydantic would describe one by one
-HUGE = 1e9
-TINY = 1e-5  # a smaller temperature or top_p leaves one token, and dividing by it would overflow
 
 
 class BadRequest(LessonError):
@@ -136,10 +134,10 @@ class Fields(_Object):
     """
 
     model: str | None = None
-    temperature: float = Field(1.0, ge=0, le=HUGE)
+    temperature: float = Field(1.0, ge=0, le=MAX_TEMPERATURE)
     top_p: float = Field(1.0, gt=0, le=1)
     top_k: int = Field(0, ge=-1)
-    seed: int | None = Field(None, ge=0, le=2**63 - 1)
+    seed: int | None = Field(None, ge=0, le=MAX_SEED)
     stop: Stop = []
     stream: bool = False
     stream_options: StreamOptions = StreamOptions()
@@ -188,8 +186,6 @@ class Fields(_Object):
     @property
     def params(self) -> SamplingParams:
         """How to choose tokens; vLLM's ``top_k`` of -1 is our 0: all tokens."""
-        if min(self.temperature, self.top_p) < TINY:
-            return SamplingParams()
         return SamplingParams(self.temperature, max(0, self.top_k), self.top_p)
 
 
