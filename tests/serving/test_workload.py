@@ -74,22 +74,82 @@ def test_bad_sizes_are_refused():
         list(w.workload(0, w.AtOnce(), w.Fixed(1), w.Fixed(1), seed=1))
 
 
-@given(st.lists(st.tuples(st.floats(0, 1e6), st.lists(st.integers(0, 99), min_size=1), st.integers(1, 99))))
-def test_traces_come_back(tmp_path_factory, rows):
+def written(tmp_path, content):
+    path = tmp_path / "trace.jsonl"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+LINE = '{{"id": {id}, "arrival": {at}, "prompt_tokens": 2, "max_tokens": 1}}'
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(-1e6, 1e10), st.lists(st.integers(0, 99), min_size=1), st.integers(1, 99)),
+        min_size=1,
+    )
+)
+def test_traces_come_back_in_the_order_of_their_arrival(tmp_path_factory, rows):
     path = tmp_path_factory.mktemp("trace") / "trace.jsonl"
     requests = [
         w.Request(i, at, len(ids), tokens, tuple(ids) if i % 2 else None)
         for i, (at, ids, tokens) in enumerate(rows)
     ]
     w.write_trace(path, requests)
-    assert described(w.read_trace(path)) == described(requests)
+    assert described(w.read_trace(path)) == described(sorted(requests, key=lambda r: r.arrival))
 
 
 @pytest.mark.parametrize(
-    "line", ["{", "[]", '{"id": 1}', '{"id":1,"arrival":0,"prompt_tokens":"x","max_tokens":1}']
+    "line",
+    [
+        "{",
+        "[]",
+        "5",
+        "null",
+        '"text"',
+        '{"id": 1}',
+        '{"id":2,"arrival":0,"prompt_tokens":"x","max_tokens":1}',
+        '{"id":2,"arrival":0,"prompt_tokens":"5","max_tokens":1}',
+        '{"id":2,"arrival":0,"prompt_tokens":2.5,"max_tokens":1}',
+        '{"id":2,"arrival":0,"prompt_tokens":1e999,"max_tokens":1}',
+        '{"id":2,"arrival":0,"prompt_tokens":true,"max_tokens":1}',
+        '{"id":2,"arrival":0,"prompt_tokens":0,"max_tokens":1}',
+        '{"id":2,"arrival":0,"prompt_tokens":2,"max_tokens":-1}',
+        '{"id":null,"arrival":0,"prompt_tokens":2,"max_tokens":1}',
+        '{"id":2,"arrival":0,"prompt_tokens":2,"max_tokens":1,"prompt_ids":[1]}',
+        '{"id":2,"arrival":0,"prompt_tokens":2,"max_tokens":1,"prompt_ids":5}',
+        '{"id":2,"arrival":0,"prompt_tokens":2,"max_tokens":1,"prompt_ids":["1","2"]}',
+        '{"id":2,"arrival":0,"prompt_tokens":1,"max_tokens":1,"prompt_ids":{"a":1}}',
+        *(LINE.format(id=2, at=at) for at in ("1e999", "NaN", "-Infinity", '"0"', "null", "true", "1" * 400)),
+        LINE.format(id=1, at=3),  # the id of the first
+        "[" * 100_000,
+        '{"id": ' + "9" * 5000 + "}",
+        '{"id": "' + "x" * 5000 + '", "arrival": 0}',
+    ],
 )
 def test_a_bad_line_is_named(tmp_path, line):
-    path = tmp_path / "trace.jsonl"
-    path.write_text('{"id":1,"arrival":0,"prompt_tokens":2,"max_tokens":1}\n' + line + "\n")
-    with pytest.raises(LessonError, match="line 2"):
-        list(w.read_trace(path))
+    path = written(tmp_path, LINE.format(id=1, at=0) + "\n" + line + "\n")
+    with pytest.raises(LessonError, match="line 2") as caught:
+        w.read_trace(path)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("content", ["", "\n", " \n\t\n", "\ufeff"])
+def test_a_trace_without_requests_is_refused(tmp_path, content):
+    with pytest.raises(LessonError, match="no requests"):
+        w.read_trace(written(tmp_path, content))
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", "{}".encode("utf-16"), b'{"id": "caf\xe9"}'])
+def test_a_trace_in_another_encoding_is_refused(tmp_path, content):
+    with pytest.raises(LessonError, match="UTF-8") as caught:
+        w.read_trace(written(tmp_path, content))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("begin", ["", "\ufeff", "\n"])
+@pytest.mark.parametrize("between", ["\n", "\r\n", "\n\n"])
+@pytest.mark.parametrize("end", ["", "\n", "\n\n", "\r\n \n"])
+def test_marks_and_blank_lines_do_no_harm(tmp_path, begin, between, end):
+    text = begin + LINE.format(id=1, at=2) + between + LINE.format(id=2, at=0) + end
+    assert [r.id for r in w.read_trace(written(tmp_path, text))] == [2, 1]

@@ -21,12 +21,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ttft", type=float, default=1.0, metavar="S", help="objective in seconds (1)")
     parser.add_argument("--tpot", type=float, default=0.1, metavar="S", help="objective in seconds (0.1)")
     parser.add_argument("--model", help="its name (the first that the server lists)")
+    parser.add_argument("--api-key", metavar="KEY", help="that the server wants (OPENAI_API_KEY)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of prompts and arrivals (0)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:
     import asyncio
+    import os
 
     from lessons.cli.ending import heed
     from lessons.errors import LessonError
@@ -43,6 +45,7 @@ def run(args: argparse.Namespace) -> int:
         model=args.model,
         seed=args.seed,
         ignore_eos=args.ignore_eos,
+        key=args.api_key or os.environ.get("OPENAI_API_KEY") or None,
     )
     heed()  # what was measured by then is printed
     try:
@@ -70,7 +73,7 @@ def planned(args: argparse.Namespace) -> list:
             raise LessonError(f"{name.replace('_', '-')} is {value}; it must be above 0")
     if args.trace:
         try:
-            return list(read_trace(args.trace))
+            return read_trace(args.trace)
         except OSError as error:
             raise LessonError(f"cannot read the trace {args.trace} ({error.strerror})") from None
     arrivals = Poisson(args.rate) if args.rate else AtOnce()

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Protocol
+from reprlib import repr as shown
+from typing import Any, Protocol
 
 from lessons.errors import LessonError
 from lessons.files import write_atomic
@@ -175,26 +176,67 @@ def write_trace(path: Path | str, requests: Iterable[Request]) -> None:
     write_atomic(path, "".join(lines))
 
 
-def read_trace(path: Path | str) -> Iterator[Request]:
-    """Yield the requests of a trace.
+def read_trace(path: Path | str) -> list[Request]:
+    """Return the requests of a trace in the order of their arrival.
+
+    Args:
+        path: of JSON lines as ``write_trace`` makes them, in any order; empty lines and a byte order mark do no harm.
 
     Raises:
-        LessonError: for a line that is no request; the message gives its number.
+        LessonError: for a file without requests, one that is not UTF-8, or a line that is no request or has the id
+            of another; the message gives its number.
+        OSError: when the file cannot be read.
     """
-    with open(path, encoding="utf-8") as file:
-        for number, text in enumerate(file, 1):
-            try:
-                line = json.loads(text)
-                ids = line.get("prompt_ids")
-                yield Request(
-                    int(line["id"]),
-                    float(line["arrival"]),
-                    int(line["prompt_tokens"]),
-                    int(line["max_tokens"]),
-                    None if ids is None else tuple(int(token) for token in ids),
-                )
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
-                raise LessonError(
-                    f"{path}, line {number} is no request ({error}); each line needs id, arrival, "
-                    "prompt_tokens and max_tokens"
-                ) from None
+    try:
+        lines = Path(path).read_bytes().decode("utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise LessonError(
+            f"{path} is no text in UTF-8 (byte {error.start} is {error.object[error.start]:#04x}); save it as UTF-8"
+        ) from None
+    requests: dict[int, Request] = {}
+    for number, text in enumerate(lines, 1):
+        if not text.strip():
+            continue
+        try:
+            request = _request(json.loads(text))
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError, LessonError) as error:
+            raise LessonError(
+                f"{path}, line {number} is no request ({error}); each line needs id, arrival, "
+                "prompt_tokens and max_tokens"
+            ) from None
+        if request.id in requests:
+            raise LessonError(
+                f"{path}, line {number} has the id {request.id} of an earlier line; give each its own"
+            )
+        requests[request.id] = request
+    if not requests:
+        raise LessonError(
+            f"{path} holds no requests; each line needs id, arrival, prompt_tokens and max_tokens"
+        )
+    return sorted(requests.values(), key=lambda request: request.arrival)
+
+
+def _request(line: Any) -> Request:
+    """Return the request of a decoded line.
+
+    Raises:
+        KeyError, TypeError, ValueError, OverflowError: when something is missing, of another type, or not finite.
+        LessonError: when its lengths cannot be.
+    """
+    arrival = line["arrival"]
+    if isinstance(arrival, bool) or not isinstance(arrival, (int, float)) or not math.isfinite(arrival):
+        raise TypeError(f"arrival is {shown(arrival)} and not a number of seconds")
+    ids = line.get("prompt_ids")
+    return Request(
+        _whole(line["id"]),
+        float(arrival),
+        _whole(line["prompt_tokens"]),
+        _whole(line["max_tokens"]),
+        None if ids is None else tuple(map(_whole, ids)),
+    )
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{shown(value)} is no whole number")
+    return value

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import httpx
 
-from lessons.errors import LessonError
+from lessons.serving.loadtest.connection import beginning
+from lessons.serving.loadtest.events import RequestFailed, events
 from lessons.serving.loadtest.prompts import Prompt
+from lessons.serving.loadtest.words import refusal
 from lessons.serving.request import Request, State
 
-QUIET = 120.0  # seconds without a byte after which a server has lost the request
+QUIET = 120.0  # seconds without text after which a server has lost the request
+MOST_PIECES = 64  # of a stream for each token asked for; some gateways send single characters
+MOST_TOKENS = 10_000_000  # that any prompt or answer can have
 
 
-class RequestFailed(LessonError):
-    """The server refused the request, or did not answer it to the end."""
+class Refused(RequestFailed):
+    """The server could not be reached, or would not take the request."""
 
 
 class Client:
@@ -44,7 +48,7 @@ class Client:
             prompt: what to send.
 
         Raises:
-            RequestFailed: when no complete answer came.
+            RequestFailed: when no complete answer came, or one that cannot be.
         """
         body: dict[str, Any] = {
             "model": self._model,
@@ -56,74 +60,104 @@ class Client:
         }
         if self._ignore_eos:
             body["ignore_eos"] = True
-        times: list[float] = []
-        written: list[bool] = []
-        counts: dict[str, Any] = {}
         try:
-            async with self._http.stream("POST", "/v1/completions", json=body) as answer:
-                if answer.status_code != 200:
-                    raise RequestFailed(_refusal(answer.status_code, await answer.aread()))
-                async for event in _events(answer):
-                    for choice in event.get("choices", []):
-                        times.append(self._now())
-                        written.append(bool(choice.get("text")))
-                    counts = event.get("usage") or counts
+            async with asyncio.timeout(QUIET) as patience:
+                times, written, usage = await self._stream(body, request.max_tokens, patience)
+        except TimeoutError:
+            raise RequestFailed(f"no text for {QUIET:g} s") from None
+        except httpx.ConnectError as error:
+            raise Refused(f"{type(error).__name__} {error}".strip()) from None
         except httpx.HTTPError as error:
             raise RequestFailed(f"{type(error).__name__} {error}".strip()) from None
-        request.token_times = aligned(times, written, counts.get("completion_tokens"))
+        tokens, prompt_tokens = count(usage, "completion_tokens"), count(usage, "prompt_tokens")
+        if tokens is not None and tokens > max(request.max_tokens, len(times)):
+            raise RequestFailed(f"a usage of {tokens} tokens where {request.max_tokens} were asked for")
+        request.token_times = aligned(times, written, tokens)
         if not request.token_times:
             raise RequestFailed("an answer without tokens")
-        request.prompt_tokens = counts.get("prompt_tokens", request.prompt_tokens)
+        if prompt_tokens is not None:
+            request.prompt_tokens = prompt_tokens
         request.length = request.prompt_tokens + len(request.token_times)
         request.state = State.FINISHED
         return request
 
+    async def _stream(
+        self, body: dict[str, Any], max_tokens: int, patience: asyncio.Timeout
+    ) -> tuple[list[float], list[bool], Mapping[str, Any]]:
+        """Return the times of the stream's pieces, whether each had text, and the last usage that was told."""
+        times: list[float] = []
+        written: list[bool] = []
+        usage: Mapping[str, Any] = {}
+        async with self._http.stream("POST", "/v1/completions", json=body) as answer:
+            if answer.status_code != 200:
+                raise Refused(refusal(answer.status_code, await beginning(answer)))
+            async for event in events(answer.aiter_bytes()):
+                now = self._now()
+                for text in texts(event):
+                    times.append(now)
+                    written.append(text != "")
+                    if text:
+                        patience.reschedule(asyncio.get_running_loop().time() + QUIET)
+                if len(times) > MOST_PIECES * (max_tokens + 1):
+                    raise RequestFailed(f"a stream of over {len(times) - 1} pieces for {max_tokens} tokens")
+                told = event.get("usage")
+                if told is not None and not isinstance(told, dict):
+                    raise RequestFailed("a usage that is no object")
+                usage = told or usage
+        return times, written, usage
+
+
+def texts(event: Mapping[str, Any]) -> list[str]:
+    """Return the text of each choice of an event, "" for one without; what is no choice is left out."""
+    choices = event.get("choices")
+    found = [c.get("text") for c in choices if isinstance(c, dict)] if isinstance(choices, list) else []
+    return [text if isinstance(text, str) else "" for text in found]
+
+
+def count(usage: Mapping[str, Any], name: str) -> int | None:
+    """Return a count of tokens, or None where the server does not tell it.
+
+    Raises:
+        RequestFailed: when it is no whole number, or one that cannot be.
+    """
+    told = usage.get(name)
+    if told is None:
+        return None
+    if isinstance(told, bool) or not isinstance(told, (int, float)) or told != told // 1:
+        raise RequestFailed(f"a usage whose {name} is no whole number")
+    if not 0 <= told <= MOST_TOKENS:
+        raise RequestFailed(f"a usage whose {name} is not from 0 to {MOST_TOKENS}")
+    return int(told)
+
 
 def aligned(times: list[float], written: list[bool], tokens: int | None) -> list[float]:
-    """Return one time a token.
+    """Return one time a token, so that TTFT and TPOT are what the reader of the text sees.
 
     Args:
-        times: of each piece of the stream.
+        times: of each piece of the stream, not falling.
         written: whether the piece had text.
-        tokens: how many the server says it wrote; None where it does not say.
+        tokens: how many the server says it wrote; None where it does not say: a piece with text is then one.
 
     Returns:
-        Where there are more pieces than tokens, empty ones at the end were no tokens (some servers send the reason
-        for the end in a piece of its own). Where there are fewer, tokens came together: the last time stands for
-        those that are missing, so that TTFT and TPOT stay right.
+        The first token is the first piece with text: servers send an empty one to say that they have begun. The last
+        is the last piece, unless there are more pieces than tokens; empty ones are then no tokens, such as one with
+        nothing but the reason for the end. Between them, where there are still more pieces than tokens, are the
+        times of some; where there are fewer, tokens came together, and the last time stands for those missing.
+        A stream without any text has only tokens that are not shown, and all its pieces count.
     """
-    times, written = list(times), list(written)
+    first = written.index(True) if any(written) else 0
+    times, written = times[first:], written[first:]
     tokens = sum(written) if tokens is None else tokens
-    while len(times) > tokens and not written[-1]:
-        times.pop(), written.pop()
-    return times[:tokens] + times[-1:] * (tokens - len(times)) if times else []
-
-
-async def _events(answer: httpx.Response) -> AsyncIterator[dict[str, Any]]:
-    """Yield the events of a stream up to its end mark."""
-    async for line in answer.aiter_lines():
-        if not line.startswith("data:"):
-            continue
-        data = line.removeprefix("data:").strip()
-        if data == "[DONE]":
-            return
-        try:
-            event = json.loads(data)
-        except ValueError:
-            raise RequestFailed("an event that is no JSON") from None
-        if "error" in event:
-            raise RequestFailed(_message(event))
-        yield event
-    raise RequestFailed("a stream that broke off before [DONE]")
-
-
-def _refusal(status: int, body: bytes) -> str:
-    try:
-        return f"HTTP {status}: {_message(json.loads(body))}"
-    except ValueError:
-        return f"HTTP {status}"
-
-
-def _message(event: Any) -> str:
-    error = event.get("error") if isinstance(event, dict) else None
-    return str(error.get("message") if isinstance(error, dict) else error or "no reason given")
+    spare = len(times) - tokens
+    kept: list[float] = []
+    for time, text in zip(reversed(times), reversed(written)):
+        if spare > 0 and not text:
+            spare -= 1
+        else:
+            kept.append(time)
+    kept.reverse()
+    if len(kept) <= tokens:
+        return kept + kept[-1:] * (tokens - len(kept))
+    if tokens < 2:
+        return kept[:tokens]
+    return [kept[i * (len(kept) - 1) // (tokens - 1)] for i in range(tokens)]

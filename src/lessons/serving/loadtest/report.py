@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,6 +14,9 @@ from lessons.serving.metrics import SLO, Metrics
 from lessons.serving.request import Request
 
 PERCENTILES = (50, 90, 99)
+NUMBER = re.compile(
+    r"(?<!HTTP )(?<!\d)\d+"
+)  # the status says what kind of failure it is, so it is no number here
 
 
 @dataclass
@@ -23,7 +27,8 @@ class Report:
         slo: what a request may take.
         metrics: of the finished requests.
         prompt_tokens: of the finished requests.
-        failures: how many ended without an answer, by reason.
+        failures: how many ended without an answer, by reason. Reasons that differ only by numbers are counted
+            together, under the first of them.
         unfinished: requests that were under way or not yet sent when the test was interrupted.
         server: what the server says of the same time, see ``scrape.difference``.
         kv_blocks: predicted and reported, where the server tells its blocks.
@@ -36,6 +41,7 @@ class Report:
     unfinished: int = 0
     server: dict[str, float] = field(default_factory=dict)
     kv_blocks: KVBlocks = field(default_factory=KVBlocks)
+    _alike: dict[str, dict[str, None]] = field(default_factory=dict)
 
     def add(self, request: Request) -> None:
         """Count one finished request."""
@@ -43,13 +49,24 @@ class Report:
         self.metrics.add(request)
         self.kv_blocks.add(request)
 
+    def fail(self, reason: str) -> None:
+        """Count one request that ended without an answer."""
+        alike = self._alike.setdefault(NUMBER.sub("#", reason), {})
+        alike[reason] = None
+        self.failures[next(iter(alike))] += 1
+
     def to_json(self) -> dict[str, Any]:
-        """Return everything in base units: seconds, tokens, tokens/s, requests/s."""
+        """Return everything in base units: seconds, tokens, tokens/s, requests/s.
+
+        A failed request has missed the objective.
+        """
         m = self.metrics
+        ended = len(m) + self.failures.total()
         done: dict[str, Any] = {
             "requests": len(m),
             "failed": dict(self.failures),
             "unfinished": self.unfinished,
+            "attainment": 0.0 if ended else None,
         }
         if len(m):
             seconds = m.end - m.begin
@@ -64,7 +81,7 @@ class Report:
                 "tpot": _percentiles(m.tpot) if m.tokens > len(m) else None,
                 "itl": _percentiles(m.itl) if m.tokens > len(m) else None,
                 "slo": {"ttft": self.slo.ttft, "tpot": self.slo.tpot},
-                "attainment": m.attainment(self.slo),
+                "attainment": m.attainment(self.slo) * len(m) / ended,
                 "goodput": m.goodput(self.slo),
             }
         return {**done, "server": self.server, "kv_blocks": self.kv_blocks.to_json()}
@@ -72,7 +89,11 @@ class Report:
     def __str__(self) -> str:
         data = self.to_json()
         lines = [("requests", f"{data['requests']} finished, {self.failures.total()} failed")]
-        lines += [("  failed", f"{count} x {reason}") for reason, count in self.failures.most_common()]
+        varied = {next(iter(alike)) for alike in self._alike.values() if len(alike) > 1}
+        for reason, count in self.failures.most_common():
+            lines.append(
+                ("  failed", f"{count} x {reason}{' (and other numbers)' if reason in varied else ''}")
+            )
         if self.unfinished:
             lines.append(("  interrupted", f"{self.unfinished} unfinished"))
         if data["requests"]:

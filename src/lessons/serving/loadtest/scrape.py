@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
+
+from lessons.serving.loadtest.connection import Unreachable, ask
 
 PREFIXES = ("vllm:", "lessons:")
 COUNTERS = {
@@ -33,14 +36,14 @@ async def scrape(http: httpx.AsyncClient) -> Samples:
     With them come ``block_size`` and ``num_gpu_blocks``, where the server tells them.
     """
     try:
-        answer = await http.get("/metrics")
-        return parse(answer.text) if answer.status_code == 200 else {}
-    except httpx.HTTPError:
+        answer = await ask(http, "/metrics")
+    except Unreachable:
         return {}
+    return parse(answer.body.decode("utf-8", "replace")) if answer.status == 200 else {}
 
 
 def parse(text: str) -> Samples:
-    """Return the samples in Prometheus's text format; nothing where it is another format."""
+    """Return the finite samples in Prometheus's text format; nothing where it is another format."""
     samples: Samples = defaultdict(float)
     try:
         for family in text_string_to_metric_families(text):
@@ -48,30 +51,34 @@ def parse(text: str) -> Samples:
                 for prefix in PREFIXES:
                     if sample.name.startswith(prefix):
                         name = sample.name.removeprefix(prefix)
-                        samples[name] += sample.value
+                        samples[name] += float(sample.value)
                         samples.update(_cut(sample.labels) if name == CONFIG else {})
-    except ValueError:
+    except (ValueError, LookupError, ArithmeticError):
         return {}
-    return dict(samples)
+    return {name: value for name, value in samples.items() if math.isfinite(value)}
 
 
 def _cut(labels: dict[str, str]) -> Samples:
-    return {name: float(labels[name]) for name in (BLOCK_SIZE, BLOCKS) if labels.get(name, "").isdecimal()}
+    told = {name: labels.get(name, "") for name in (BLOCK_SIZE, BLOCKS)}
+    return {name: float(text) for name, text in told.items() if text.isdecimal() and float(text) >= 1}
 
 
 def difference(before: Samples, after: Samples) -> dict[str, float]:
-    """Return what happened between two scrapes: counts, mean seconds of histograms, and gauges as they are now."""
+    """Return what happened between two scrapes: counts, mean seconds of histograms, and gauges as they are now.
+
+    What has fallen though it counts is left out: the server was started anew.
+    """
     found: dict[str, float] = {}
 
     def grown(name: str) -> float:
-        return after[name] - before.get(name, 0.0)
+        return after.get(name, -math.inf) - before.get(name, 0.0)
 
     for label, name in COUNTERS.items():
-        if name in after:
+        if grown(name) >= 0:
             found[label] = grown(name)
     for label, names in MEANS.items():
         for name in names:
-            if f"{name}_count" in after and grown(f"{name}_count") > 0 and label not in found:
+            if grown(f"{name}_count") > 0 and grown(f"{name}_sum") >= 0 and label not in found:
                 found[label] = grown(f"{name}_sum") / grown(f"{name}_count")
     for label, names in GAUGES.items():
         for name in names:
