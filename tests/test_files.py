@@ -77,6 +77,33 @@ def test_a_reader_never_sees_a_part(tmp_path):
     assert seen and seen <= versions
 
 
+@pytest.mark.parametrize(
+    "name", ["a b", "it's", 'a "quote"', "größe", "a#b%20", "$HOME", "[x]*?", "-x", "~", "."]
+)
+def test_any_name_is_taken_as_it_is(tmp_path, monkeypatch, name):
+    (tmp_path / name).mkdir(exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    for path in (f"{name}/{name}.json", f"{name} file"):
+        check_writable(path)
+        write_atomic(path, "text")
+        assert (tmp_path / path).read_text() == "text"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no limit of a file's size")
+def test_a_full_disk_leaves_the_old_file_and_no_half_of_a_new_one(tmp_path):
+    import resource
+
+    write_atomic(tmp_path / "file", "old")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2, before[1]))
+    try:
+        with pytest.raises(OSError):
+            write_atomic(tmp_path / "file", "a new text")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (tmp_path / "file").read_text() == "old" and os.listdir(tmp_path) == ["file"]
+
+
 def test_a_folder_that_cannot_be_made_is_an_oserror(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OSError):

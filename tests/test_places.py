@@ -1,10 +1,12 @@
 """The passport and the ledger are found from any folder of the project, and strangers' files are passed by."""
 
 import json
+import os
 
 import pytest
 
 from lessons.errors import LessonError
+from lessons.passport import pages
 from lessons.places import is_passport, ledger_path, passport_path
 
 OURS = json.dumps({"fingerprint": "x; 2 cores", "machine": {}, "probes": {}})
@@ -72,3 +74,13 @@ def test_an_empty_variable_names_nothing_and_a_folder_is_refused(inner, tmp_path
     monkeypatch.setenv("LESSONS_MACHINE", str(tmp_path))
     with pytest.raises(LessonError, match=r"\$LESSONS_MACHINE is the folder"):
         passport_path()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes in folders")
+def test_what_may_have_no_end_is_not_read(tmp_path, monkeypatch):
+    os.mkfifo(tmp_path / "pipe")
+    monkeypatch.setenv("LESSONS_MACHINE", str(tmp_path / "pipe"))
+    with pytest.raises(LessonError, match=r"\$LESSONS_MACHINE is .*pipe, which is no file"):
+        passport_path()
+    with pytest.raises(LessonError, match="it is no file"):
+        pages.read(tmp_path / "pipe")

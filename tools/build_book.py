@@ -20,6 +20,7 @@ import chapters
 import nbformat
 import yaml
 from chapters import KEPT, LAST
+from ending import in_one_line
 from project import BUILD, PLACEHOLDER, ROOT, SITE, address, notebooks
 from set_up import alone
 
@@ -180,4 +181,4 @@ def tell(times: dict[str, float]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(in_one_line("build", main))

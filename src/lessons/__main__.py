@@ -2,7 +2,17 @@
 
 import sys
 
-from lessons.cli import main
+
+def main() -> int:
+    """Run the command line, and end in a word where Ctrl-C comes before its own modules are there."""
+    try:
+        from lessons import cli
+
+        return cli.main()
+    except KeyboardInterrupt:
+        print("lessons: interrupted", file=sys.stderr)
+        return 130
+
 
 if __name__ == "__main__":
     sys.exit(main())

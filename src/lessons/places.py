@@ -37,13 +37,16 @@ def passport_path() -> Path:
     ``machine.json`` in this folder.
 
     Raises:
-        LessonError: when ``$LESSONS_MACHINE`` names a folder.
+        LessonError: when ``$LESSONS_MACHINE`` names a folder, or a device or a pipe, which nobody may read to its end.
     """
     named = os.environ.get("LESSONS_MACHINE")
     if named:
-        if Path(named).is_dir():
+        path = Path(named)
+        if path.is_dir():
             raise LessonError(f"$LESSONS_MACHINE is the folder {named}; name a file in it, or unset it")
-        return Path(named)
+        if path.exists() and not path.is_file():
+            raise LessonError(f"$LESSONS_MACHINE is {named}, which is no file; name one, or unset it")
+        return path
     here = Path.cwd()
     candidates = (folder / PASSPORT for folder in (here, *here.parents))
     return next(filter(is_passport, candidates), here / PASSPORT)

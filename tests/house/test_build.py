@@ -6,6 +6,7 @@ import sys
 
 import build_book
 import chapters
+import ending
 import nbformat
 import pytest
 from project import ROOT
@@ -126,6 +127,22 @@ def test_a_failed_site_leaves_the_old_one(kept, tmp_path, monkeypatch, capfd):
     (tmp_path / "executed" / "_config.yml").write_text("title: x\n")
     assert build_book.make_site() != 0
     assert (tmp_path / "site" / "index.html").read_text() == "old"
+
+
+def test_a_build_that_is_interrupted_or_may_not_write_ends_in_a_line(tmp_path, monkeypatch, capsys):
+    def interrupted(fresh):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "argv", ["build_book.py"])
+    monkeypatch.setattr(build_book, "BUILD", tmp_path / "build")
+    monkeypatch.setattr(build_book, "build", interrupted)
+    assert ending.in_one_line("build", build_book.main) == 130
+    assert capsys.readouterr().err.strip().startswith("build: interrupted")
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(build_book, "BUILD", tmp_path / "file")
+    assert ending.in_one_line("build", build_book.main) == 2
+    said = capsys.readouterr().err.strip()
+    assert "\n" not in said and str(tmp_path / "file") in said
 
 
 def test_the_budget_is_held_in_ci_only(kept, tmp_path, monkeypatch, capsys):

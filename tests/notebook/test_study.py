@@ -1,12 +1,19 @@
 """``study`` in a real IPython shell, with a small experiment of known numbers."""
 
 import dataclasses
+import math
+import os
+from decimal import Decimal
+from fractions import Fraction
 
+import numpy as np
 import pytest
+import torch
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
 from lessons import topology
+from lessons.errors import LessonError
 from lessons.experiments.base import Experiment, Outcome, Unavailable
 from lessons.notebook import study as study_function
 from lessons.notebook.report_card import card, ratios, summary
@@ -188,3 +195,71 @@ def test_an_empty_ledger_is_no_error():
     assert "empty" in summary([])
     assert card([]).rows == ()
     assert ratios([]) is not None
+
+
+GUESSES = [
+    4,
+    4.0,
+    Fraction(4),
+    Decimal("4"),
+    np.float32(4),
+    np.int64(4),
+    np.array(4.0),
+    torch.tensor(4.0),
+    torch.tensor([4], dtype=torch.int32),
+    Quantity(4.0, "s"),
+]
+
+
+@pytest.mark.parametrize("guess", GUESSES, ids=repr)
+def test_a_guess_may_be_any_kind_of_number(ledger, guess):
+    assert "4.00 s" in str([o.data for o in displayed(Answer(), guess=guess)])
+    kept = Ledger(ledger.path).guess(Answer.id)
+    assert type(kept) is float and kept == 4.0
+
+
+NO_GUESSES = ["abc", "4", b"4", "", math.nan, math.inf, -math.inf, True, False, 4 + 0j, [4], {}, object()]
+NO_GUESSES += [np.bool_(True), torch.tensor(True), torch.tensor([1.0, 2.0]), np.array([1.0, 2.0]), 10**400]
+NO_GUESSES += [
+    np.float32("nan"),
+    Decimal("NaN"),
+    Decimal("sNaN"),
+    Quantity(math.nan, "s"),
+    Quantity(4.0, "B"),
+]
+
+
+@pytest.mark.parametrize("guess", NO_GUESSES, ids=lambda guess: repr(guess)[:20])
+def test_what_is_no_number_is_refused_before_anything_runs(ledger, guess, monkeypatch):
+    displayed(Answer(), guess=3.0)
+    monkeypatch.setattr(Answer, "run", lambda *words: pytest.fail("it ran"))
+    with pytest.raises(LessonError, match="the guess") as refusal:
+        study_function(Answer(), guess=guess)
+    assert "'s'" in str(refusal.value) and len(str(refusal.value)) < 150 and "\n" not in str(refusal.value)
+    assert ledger.guess(Answer.id) == 3.0
+
+
+def test_a_guess_that_was_kept_and_is_no_number_is_none(ledger):
+    displayed(Answer(), guess=3.0)
+    for text in ("NaN", "Infinity", "1e999", "[]", "9" * 5000, "[" * 100_000):
+        (ledger.path / "guesses" / f"{Answer.id}.json").write_text(f'{{"guess": {text}}}')
+        assert ledger.guess(Answer.id) is None
+    assert "your guess" not in str([o.data for o in displayed(Answer())])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no limit of a file's size")
+def test_on_a_full_disk_the_result_is_shown_and_then_a_sentence(ledger):
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        *result, last = displayed(Answer(), guess=4.0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert any("<svg" in o.data.get("text/html", "") for o in result)
+    assert (
+        "not on the report card" in last.data["text/markdown"]
+        and "File too large" in last.data["text/markdown"]
+    )
+    assert [path for path in ledger.path.rglob("*") if path.is_file()] == []

@@ -1,7 +1,8 @@
 """The command line: ``lessons COMMAND``. One module a command, listed in COMMANDS.
 
 A command's module has a docstring whose first line is its help, ``add_arguments(parser)`` and ``run(args)``. It
-imports what is heavy inside ``run``, so that ``lessons --help`` is instant.
+imports what is heavy inside ``run``, so that ``lessons --help`` is instant. ``ending`` turns whatever stops a command
+into one line.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
-from lessons.errors import LessonError
+from lessons.cli import ending
 
 COMMANDS = {
     "doctor": "lessons.cli.doctor",
@@ -25,26 +27,39 @@ COMMANDS = {
 }
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return the process's exit status: 0, or 2 when the reader can put something right.
+class Parser(argparse.ArgumentParser):
+    """Refuses in one sentence; the usage is what ``--help`` shows."""
 
-    Args:
-        argv: the words after ``lessons``; the process's own where None.
-    """
-    parser = argparse.ArgumentParser(prog="lessons", description="Bytes per Token: the book's own tools.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    def error(self, message: str) -> NoReturn:
+        self.exit(ending.REFUSED, f"{self.prog}: {ending.one_line(message)}; see `{self.prog} --help`\n")
+
+
+def parser() -> Parser:
+    """Return the parser of all commands; what it parsed has the command's ``run``."""
+    made = Parser(prog="lessons", description="Bytes per Token: the book's own tools.")
+    commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, path in COMMANDS.items():
         module = importlib.import_module(path)
         about = (module.__doc__ or "").partition("\n")[0]
         command = commands.add_parser(name, help=about, description=about)
         module.add_arguments(command)
         command.set_defaults(run=module.run)
-    args = parser.parse_args(argv)
-    try:
-        return args.run(args) or 0
-    except LessonError as error:
-        print(f"lessons {args.command}: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:  # the reader closed the pager
-        sys.stderr.close()
-        return 0
+    return made
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return the process's exit status; see ``ending``.
+
+    Args:
+        argv: the words after ``lessons``; the process's own where None.
+    """
+    words = sys.argv[1:] if argv is None else list(argv)
+    name = f"lessons {words[0]}" if words and words[0] in COMMANDS else "lessons"
+
+    def run() -> int | None:
+        args = parser().parse_args(words)
+        return args.run(args)
+
+    if argv is None:
+        ending.take_the_terminal(name)
+    return ending.ended(name, run)

@@ -7,8 +7,10 @@ import importlib.metadata
 import platform
 import shutil
 import sys
+from collections.abc import Callable
 from typing import NamedTuple
 
+from lessons.cli import libraries
 from lessons.errors import LessonError
 
 
@@ -34,11 +36,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    lines = [*machine(), *software(), model(), *passport(), *tools()]
+    lines = [
+        *looked_at("machine", machine),
+        *software(),
+        *looked_at("model", model),
+        *looked_at("machine.json", passport),
+        *tools(),
+    ]
     width = max(len(line.name) for line in lines)
     for line in lines:
         status = line.status or ("ok" if line.found else "missing")
         print(f"{status:8} {line.name:{width}}  {line.found or line.remedy}")
+
+
+def looked_at(name: str, look: Callable[[], list[Line]]) -> list[Line]:
+    """Return a part's lines, or one that says why it cannot be looked at: its library is broken or missing."""
+    try:
+        return look()
+    except Exception as error:  # where something is broken, the rest of the report is wanted all the more
+        reason = f"{error.name} is missing" if isinstance(error, ModuleNotFoundError) else str(error)
+        first = next(iter(reason.strip().splitlines()), type(error).__name__)
+        return [Line(name, f"cannot be looked at before the lines above are mended ({first})", "", "unknown")]
 
 
 def machine() -> list[Line]:
@@ -57,21 +75,27 @@ def machine() -> list[Line]:
 
 
 def software() -> list[Line]:
-    """Look up Python and the packages that the lessons compute with."""
+    """Look up Python and the packages: those that the lessons compute with, and of the others those that are amiss."""
     lines = [Line("Python", platform.python_version())]
-    for package in ("torch", "numba", "numpy", "tokenizers"):
-        lines.append(Line(package, _version(package), f"{sys.executable} -m pip install {package}"))
+    for package in (*libraries.SHOWN, *libraries.OTHERS):
+        version, reason = _version(package), libraries.fault(package)
+        if not reason:
+            lines += [Line(package, version or "ok")] if package in libraries.SHOWN else []
+        elif reason == libraries.ABSENT:
+            lines.append(Line(package, "", f"{sys.executable} -m pip install {package}"))
+        else:
+            lines.append(Line(package, f"{version}, but {reason}", status="broken"))
     return lines
 
 
-def model() -> Line:
+def model() -> list[Line]:
     """Look for the language model's file."""
     from lessons.llm.load import find_model
 
     try:
-        return Line("model", str(find_model()))
+        return [Line("model", str(find_model()))]
     except LessonError:
-        return Line("model", "", "lessons get-model")
+        return [Line("model", "", "lessons get-model")]
 
 
 def passport() -> list[Line]:

@@ -9,9 +9,11 @@ import argparse
 import json
 from statistics import median
 
+from lessons.cli.words import text
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("prompt", metavar="PROMPT", help="the text to continue")
+    parser.add_argument("prompt", type=text, metavar="PROMPT", help="the text to continue")
     parser.add_argument("--max-tokens", type=int, default=64, metavar="N", help="most tokens to write (64)")
     parser.add_argument("--temperature", type=float, default=0.0, metavar="T", help="0 is greedy (0)")
     parser.add_argument("--top-k", type=int, default=0, metavar="K", help="draw from the K likeliest (all)")
@@ -19,7 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--top-p", type=float, default=1.0, metavar="P", help="draw from the likeliest share (1)"
     )
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the draws (0)")
-    parser.add_argument("--stop", action="append", default=[], metavar="TEXT", help="end before this text")
+    parser.add_argument(
+        "--stop", type=text, action="append", default=[], metavar="TEXT", help="end before this text"
+    )
     parser.add_argument("--chat", action="store_true", help="put the prompt as a user's message")
     parser.add_argument(
         "--weights", help="float32, bfloat16, or packed as in the file (packed on the CPU, float32 on CUDA)"

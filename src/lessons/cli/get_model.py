@@ -14,6 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from lessons.cli.ending import heed
 from lessons.errors import LessonError
 
 
@@ -54,7 +55,10 @@ def install(requirement: str) -> None:
         LessonError: when pip or uv cannot; its last line says why.
     """
     command = [*installer(), "--no-deps", requirement]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    heed()  # pip is a process of its own, and must not go on alone
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    )
     if done.returncode:
         lines = [line for line in done.stdout.splitlines() if "error" in line.lower()] or ["no reason given"]
         raise LessonError(

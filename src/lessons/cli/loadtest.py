@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
+
+from lessons.cli.words import text
+
+MOST_REQUESTS = 1_000_000
+LEAST_RATE = 1e-5  # requests a second: one a day
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ignore-eos", action="store_true", help="let no answer end sooner")
     parser.add_argument("--ttft", type=float, default=1.0, metavar="S", help="objective in seconds (1)")
     parser.add_argument("--tpot", type=float, default=0.1, metavar="S", help="objective in seconds (0.1)")
-    parser.add_argument("--model", help="its name (the first that the server lists)")
+    parser.add_argument("--model", type=text, help="its name (the first that the server lists)")
     parser.add_argument("--api-key", metavar="KEY", help="that the server wants (OPENAI_API_KEY)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of prompts and arrivals (0)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -30,6 +36,7 @@ def run(args: argparse.Namespace) -> int:
     import asyncio
     import os
 
+    from lessons.cli.ending import heed
     from lessons.errors import LessonError
     from lessons.serving.loadtest import load_test
     from lessons.serving.metrics import SLO
@@ -46,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
         ignore_eos=args.ignore_eos,
         key=args.api_key or os.environ.get("OPENAI_API_KEY") or None,
     )
+    heed()  # what was measured by then is printed
     try:
         report = asyncio.run(test)
     except (
@@ -69,8 +77,16 @@ def planned(args: argparse.Namespace) -> list:
         value = getattr(args, name)
         if value is not None and not 0 < value < float("inf"):
             raise LessonError(f"{name.replace('_', '-')} is {value}; it must be above 0")
-    if args.trace:
+    if args.requests > MOST_REQUESTS:
+        raise LessonError(
+            f"requests is {args.requests}; all are kept in memory, so ask for at most {MOST_REQUESTS}"
+        )
+    if args.rate is not None and args.rate < LEAST_RATE:
+        raise LessonError(f"rate is {args.rate}; a request a day is the least, so give {LEAST_RATE} or more")
+    if args.trace is not None:
         try:
+            if Path(args.trace).is_char_device():  # it may have no end
+                raise LessonError(f"the trace {args.trace} is a device; name a file")
             return read_trace(args.trace)
         except OSError as error:
             raise LessonError(f"cannot read the trace {args.trace} ({error.strerror})") from None

@@ -30,13 +30,18 @@ def run(args: argparse.Namespace) -> int:
                 print(f"{args.output or passport_path()} is of this machine and this code; kept")
                 return 0
         except passport.PassportError as reason:
+            passport.check_target(args.output)
             _say(str(reason))
     target = passport.check_target(args.output)
     measured = passport.measure(_say, target, anew=not args.if_needed)
     for key, quantity in measured.peaks.items():
         print(f"{key:34} {quantity}{'  doubtful' if key in measured.doubts else ''}")
     _tell_doubts(measured.doubts)
-    if passport.due(target):  # its folder was full, or has changed in the meantime
+    try:
+        kept = not passport.due(target)
+    except passport.PassportError:
+        kept = False
+    if not kept:  # its folder was full, or has changed in the meantime
         raise LessonError(f"{target} could not be written; name another file with --output")
     print(f"written to {target}")
     return 0

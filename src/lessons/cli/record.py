@@ -45,8 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Record each chapter that has experiments for the device; return 1 when none could be run."""
     from lessons import passport, topology
+    from lessons.files import check_writable
     from lessons.results import save_recording, unpack
-    from lessons.results.recordings import FOLDER
+    from lessons.results.recordings import FOLDER, recording_path
 
     if args.rehearse and not args.to:
         raise LessonError("what was rehearsed must not lie among results; name a folder for it with --to")
@@ -62,17 +63,21 @@ def run(args: argparse.Namespace) -> int:
     unknown = set(args.slugs) - {slug for slug, _ in chosen}
     if unknown:
         raise LessonError(
-            f"no experiments for {device} in {', '.join(sorted(unknown))}; see `lessons record -h`"
+            f"no experiments for {device} in {', '.join(sorted(unknown)) or 'a chapter without a name'}; "
+            "see `lessons record -h`"
         )
     card = here.gpus[0] if device == "cuda" else here.cpu
     command = "lessons record" + "".join(f" {slug}" for slug in args.slugs) + f" --device {device}"
     if args.rehearse:
         command += " --rehearse"
         chosen = [(slug, [experiment.small() for experiment in listed]) for slug, listed in chosen]
+    machine = machine_name(card) if args.machine is None else args.machine
+    for slug, _ in chosen:  # time on a rented machine does not come back
+        check_writable(recording_path(machine, slug, folder))
     mine = passport.load_or_measure(_say)
     written = 0
     for slug, experiments in chosen:
-        recording = record(slug, experiments, mine, args.machine or machine_name(card), command, card)
+        recording = record(slug, experiments, mine, machine, command, card)
         if recording:
             print(save_recording(replace(recording, rehearsed=args.rehearse), folder))
             written += 1

@@ -36,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    from lessons.cli.ending import heed
     from lessons.cli.generate import default_weights
     from lessons.llm.load import PACKED, load
     from lessons.serving.server import build, serve
@@ -43,6 +44,7 @@ def run(args: argparse.Namespace) -> None:
     weights = args.weights or default_weights(args.device)
     whole_numbers = weights == PACKED and args.device == "cpu"
     activations = args.activations or ("int8" if whole_numbers else "float32")
+    heed()
     with suppress(KeyboardInterrupt):  # Ctrl-C is how one ends it, at any moment
         llm = load(weights, args.device, activations=activations)
         api = build(llm, args.slots, args.blocks, args.policy, args.origin)

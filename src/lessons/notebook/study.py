@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, SupportsFloat
 
 from lessons.errors import LessonError
 from lessons.experiments.base import Experiment, Outcome, Unavailable
 from lessons.passport import Passport, PassportError, load_or_measure
 from lessons.results import Entry, Ledger
+from lessons.units import Quantity
 
 
-def study(experiment: Experiment, guess: float | None = None) -> None:
+def study(experiment: Experiment, guess: Quantity | SupportsFloat | None = None) -> None:
     """Show a prediction, run the experiment on this machine, draw both, explain, and write the ledger.
 
     Args:
         experiment: an instance from a chapter's module.
-        guess: your own guess in the experiment's base unit (B/s, s, tokens/s, ...); it goes on the report card.
-            Left out, the one of an earlier run is kept.
+        guess: your own guess in the experiment's base unit (B/s, s, tokens/s, ...), as any kind of number; it goes on
+            the report card. Left out, the one of an earlier run is kept.
 
     What this machine cannot run is said with its reason, and nothing is written. A ledger that cannot be written
     is said too, after the result.
+
+    Raises:
+        LessonError: before anything runs, for a guess that is no number.
     """
+    guessed = None if guess is None else as_number(guess, experiment.unit)
     passport = this_passport()
     try:
         experiment.check(passport)
@@ -34,17 +41,57 @@ def study(experiment: Experiment, guess: float | None = None) -> None:
         _show(_markdown(f"**{experiment.title}** was not run here: {reason}."))
         return
     ledger = Ledger()
-    guess = ledger.guess(experiment.id) if guess is None else guess
-    show(experiment, prediction, result, guess)
+    guessed = ledger.guess(experiment.id) if guessed is None else guessed
+    show(experiment, prediction, result, guessed)
     quantities = (prediction.quantity, result.quantity)
     try:
         ledger.write(
             Entry(
-                experiment.id, experiment.title, *quantities, guess, passport.fingerprint, prediction.textbook
+                experiment.id,
+                experiment.title,
+                *quantities,
+                guessed,
+                passport.fingerprint,
+                prediction.textbook,
             )
         )
     except LessonError as reason:
         _show(_markdown(f"*This result is not on the report card: {reason}.*"))
+
+
+def as_number(guess: Any, unit: str) -> float:
+    """Return a guess as a number.
+
+    Args:
+        guess: an int, float, Fraction or Decimal, NumPy's or torch's number, or a ``Quantity`` in ``unit``.
+        unit: the experiment's.
+
+    Raises:
+        LessonError: for anything else, a number without end, or a quantity in another unit.
+    """
+    if isinstance(guess, Quantity) and guess.unit != unit:
+        raise LessonError(f"the guess {guess} is in {guess.unit!r}; give it in {unit!r}")
+    value = math.nan
+    if isinstance(guess, Quantity):
+        value = guess.value
+    elif not isinstance(guess, str | bytes | bytearray) and not _is_truth(guess):
+        with contextlib.suppress(Exception):  # a library's own for what is no single number, such as a vector
+            value = float(guess)
+    if not math.isfinite(value):
+        raise LessonError(f"the guess is {_short(guess)}; it must be a finite number, in {unit!r}")
+    return value
+
+
+def _is_truth(value: Any) -> bool:
+    """Tell whether a value is true or false, of whatever library: it would count as 1 or 0."""
+    return isinstance(value, bool) or str(getattr(value, "dtype", "")).removeprefix("torch.").startswith(
+        "bool"
+    )
+
+
+def _short(value: Any) -> str:
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def show(
@@ -71,7 +118,7 @@ def show(
     if prediction.textbook is not None:
         rows.insert(0, ("by the textbook", prediction.textbook))
     if guess is not None:
-        rows.insert(0, ("your guess", type(result.quantity)(guess, result.quantity.unit)))
+        rows.insert(0, ("your guess", Quantity(guess, result.quantity.unit)))
     rows.append((f"{found} / predicted", ratio))
     _show(_markdown(f"**{experiment.question}**" + (f"  \n*{badge}*" if badge else "")))
     if sum_ := worked(experiment, prediction):

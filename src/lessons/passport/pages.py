@@ -64,6 +64,8 @@ def read(path: Path) -> tuple[str, dict[str, Page]]:
         PassportError: when there is no such file, or when it is not a passport of this form.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise OSError(0, "it is no file")  # a device may have no end
         record = json.loads(path.read_text(encoding="utf-8"))
         pages = {name: Page.from_json(page) for name, page in record["probes"].items()}
         if not isinstance(record["fingerprint"], str) or not isinstance(record["machine"], dict):
@@ -77,7 +79,7 @@ def read(path: Path) -> tuple[str, dict[str, Page]]:
         raise PassportError(
             f"no passport can be read at {path} ({error.strerror}); measure this machine with `lessons passport`"
         ) from None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         reason = f"it has no {error}" if isinstance(error, KeyError) else error
         raise PassportError(
             f"{path} is not a passport of this form ({reason}); run `lessons passport`"

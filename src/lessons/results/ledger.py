@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
+import os
 import re
 import time
 from dataclasses import dataclass, replace
@@ -65,22 +67,33 @@ class Ledger:
             machine: a fingerprint; entries of other machines are then left out.
 
         Raises:
-            LessonError: when ``path`` is a file, or when a file in it is not an entry of this version.
+            LessonError: when ``path`` is a file or cannot be read, or when a file in it is not an entry of this
+                version.
         """
-        if self.path.is_file():
-            raise LessonError(
-                f"{self.path} is a file, and a ledger is a folder; name another with $LESSONS_LEDGER"
+        try:
+            names = sorted(os.listdir(self.path)) if self.path.exists() else []
+        except OSError as error:
+            reason = (
+                "is a file" if isinstance(error, NotADirectoryError) else f"cannot be read ({error.strerror})"
             )
-        found = [pair for path in self.path.glob("*.json") if (pair := _read(path))]
+            raise LessonError(
+                f"{self.path} {reason}, and a ledger is a folder; name another with $LESSONS_LEDGER"
+            ) from None
+        found = [
+            pair
+            for name in names
+            if re.fullmatch(r"[^.].*\.json", name) and (pair := _read(self.path / name))
+        ]
         entries = [replace(e, guess=self.guess(e.id)) for _, e in sorted(found, key=lambda pair: pair[0])]
         return [e for e in entries if machine is None or e.machine == machine]
 
     def guess(self, id: str) -> float | None:
         """Return what the reader guessed for an experiment; None where there is nothing that can be read."""
         try:
-            return float(json.loads(self._guess_path(id).read_text(encoding="utf-8"))["guess"])
-        except (OSError, ValueError, KeyError, TypeError):
+            guess = float(json.loads(self._guess_path(id).read_text(encoding="utf-8"))["guess"])
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return None
+        return guess if math.isfinite(guess) else None
 
     def write(self, entry: Entry) -> None:
         """Add ``entry``, or replace the one with the same id in its place. Without a guess, an old one is kept.
@@ -139,20 +152,31 @@ def _read(path: Path) -> tuple[int, Entry] | None:
         record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if record["version"] != VERSION:
             raise ValueError(f"version {record['version']}")
-        predicted, measured = (Quantity.from_json(record[key]) for key in ("predicted", "measured"))
-        textbook = Quantity.from_json(record["textbook"]) if record.get("textbook") else None
+        if record["id"] != path.name.removesuffix(".json"):
+            raise ValueError("it is of another experiment")
+        texts, first = (record["title"], record["machine"]), record["first_written_ns"]
+        if type(first) is not int or not all(isinstance(text, str) for text in texts):
+            raise TypeError("it has a value of another kind")
+        predicted, measured = (_quantity(record[key]) for key in ("predicted", "measured"))
+        textbook = _quantity(record["textbook"]) if record.get("textbook") else None
         entry = Entry(
-            record["id"],
-            record["title"],
-            predicted,
-            measured,
-            machine=record["machine"],
-            textbook=textbook,
+            record["id"], record["title"], predicted, measured, machine=record["machine"], textbook=textbook
         )
-        return int(record["first_written_ns"]), entry
+        for shown in filter(None, (predicted, measured, textbook, entry.ratio)):
+            str(shown)  # raises here what it would raise in the table
+        return first, entry
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise LessonError(
             f"{path} is not a ledger entry of version {VERSION} ({error}); delete it and run its chapter again"
         ) from error
+
+
+def _quantity(record: dict[str, Any]) -> Quantity:
+    """Read a quantity, and see that it holds numbers that can be shown."""
+    numbers = [record[key] for key in ("value", "low", "high", "n")]
+    if any(type(number) not in (int, float) for number in numbers) or not isinstance(record["unit"], str):
+        raise TypeError("a number is not a number, or a unit not a text")
+    value, low, high, _ = map(float, numbers)
+    return Quantity(value, record["unit"], low, high, int(record["n"]))

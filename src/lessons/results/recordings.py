@@ -14,6 +14,11 @@ from lessons.results.digest import chapter_digest
 
 FOLDER = Path(__file__).parent / "recorded"
 VERSION = 1
+KINDS = {
+    **dict.fromkeys(("machine", "slug", "date", "command", "digest"), str),
+    **dict.fromkeys(("context", "experiments"), dict),
+    "rehearsed": bool,
+}
 
 
 @dataclass(frozen=True)
@@ -74,21 +79,35 @@ def find_recording(experiment_id: str, folder: Path = FOLDER, rehearsed: bool = 
     return next((r for r in found if experiment_id in r.experiments), None)
 
 
-def save_recording(recording: Recording, folder: Path = FOLDER) -> Path:
-    """Write a recording atomically and return its path.
+def recording_path(machine: str, slug: str, folder: Path = FOLDER) -> Path:
+    """Return where a machine's recording of a chapter lies.
 
     Raises:
         LessonError: when the machine's or the chapter's name would not make a plain name of a folder or a file.
     """
-    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", recording.machine):
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,99}", machine):
         raise LessonError(
-            f"{recording.machine!r} can't name a machine; use lower-case letters, digits and dashes, like h100-sxm"
+            f"{machine!r} can't name a machine; use up to 100 lower-case letters, digits and dashes, like h100-sxm"
         )
-    if not re.fullmatch(r"[a-z0-9_]+", recording.slug):
-        raise LessonError(f"{recording.slug!r} can't be a chapter's slug; record again with `lessons record`")
-    path = folder / recording.machine / f"{recording.slug}.json"
+    if not re.fullmatch(r"[a-z0-9_]{1,99}", slug):
+        raise LessonError(f"{slug!r} can't be a chapter's slug; record again with `lessons record`")
+    return folder / machine / f"{slug}.json"
+
+
+def save_recording(recording: Recording, folder: Path = FOLDER) -> Path:
+    """Write a recording atomically and return its path.
+
+    Raises:
+        LessonError: see ``recording_path``, or when the file cannot be written.
+    """
+    path = recording_path(recording.machine, recording.slug, folder)
     record = {"version": VERSION, **recording.__dict__}
-    write_atomic(path, json.dumps(record, indent=1, sort_keys=True) + "\n")
+    try:
+        write_atomic(path, json.dumps(record, indent=1, sort_keys=True) + "\n")
+    except OSError as error:
+        raise LessonError(
+            f"{path} cannot be written ({error.strerror or error}); name another folder"
+        ) from error
     return path
 
 
@@ -102,8 +121,12 @@ def read_recording(data: bytes, name: str) -> Recording:
         record = json.loads(data)
         if record.pop("version") != VERSION:
             raise ValueError("another version")
-        return Recording(**record)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        recording = Recording(**record)
+        for key, kind in KINDS.items():
+            if not isinstance(getattr(recording, key), kind):
+                raise TypeError(f"{key} is not what it should be")
+        return recording
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise LessonError(
             f"{name} is not a recording of version {VERSION} ({error}); record it again with `lessons record`"
         ) from error

@@ -12,6 +12,8 @@ from typing import Any
 
 import numba
 
+from lessons.errors import LessonError
+
 _cache_works = True  # as far as this process has seen
 
 
@@ -41,11 +43,24 @@ def cfunc(signature: Any) -> Callable[[Callable], Any]:
     return decorate
 
 
+def check() -> None:
+    """See that Numba compiles at all.
+
+    Raises:
+        LessonError: when its environment tells it not to.
+    """
+    if getattr(numba.config, "DISABLE_JIT", False):
+        raise LessonError(
+            "NUMBA_DISABLE_JIT is set, and the kernels are nothing without the compiler; unset it and start anew"
+        )
+
+
 def _make(
     kind: str, function: Callable, signature: Any, options: dict[str, Any], plainly: Callable[[], Any]
 ) -> Any:
     """Return the kernel from the cache, or made ``plainly`` where the cache raises whatever."""
     global _cache_works
+    check()
     if not _cache_works:
         return plainly()
     from lessons.kernels.tools.describe import Unknown

@@ -56,8 +56,11 @@ def build(
 
     if policy not in POLICIES:
         raise LessonError(f"policy is {policy!r}; choose one of {', '.join(POLICIES)}")
-    if blocks < 1:
-        raise LessonError(f"blocks is {blocks}; the cache needs 1 block or more")
+    most = _most_blocks(llm)
+    if not 1 <= blocks <= most:
+        raise LessonError(
+            f"blocks is {blocks}; the cache needs from 1 to {most}, which are all the memory that there is"
+        )
     rules = POLICIES[policy](slots)
     metrics = ServerMetrics(BLOCK_SIZE, blocks)
     worker = Worker(SamplingEngine(llm, blocks), rules, metrics)
@@ -95,12 +98,27 @@ def serve(api: Api, host: str, port: int, ready: Callable[[str], None]) -> None:
     Server(config).run(sockets=[listener])
 
 
+def _most_blocks(llm: LLM) -> int:
+    """Return how many blocks of the KV cache this process's memory could hold, with nothing else in it."""
+    from lessons import topology
+    from lessons.llm.block_pool import BLOCK_SIZE
+
+    config = llm.config
+    floats = 2 * config.layers * config.kv_heads * config.head_dim * BLOCK_SIZE  # keys and values
+    return topology.read().memory // (4 * floats)
+
+
 def _listen(host: str, port: int) -> socket.socket:
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         # Clients that come before the loop runs wait in the backlog.
         return socket.create_server((host, port), family=family, backlog=2048)
-    except (OSError, OverflowError) as error:
+    except (
+        OSError,
+        OverflowError,
+        TypeError,
+        UnicodeError,
+    ) as error:  # the last two for a name that none can have
         raise LessonError(f"cannot listen on {host} port {port} ({error}); choose another") from None
 
 
