@@ -85,9 +85,9 @@ WRONG = {
     "a top_p of nothing": ({"top_p": 0}, "top_p is 0; it must be a number from above 0 to 1"),
     "a seed of 65 bits": (
         {"seed": 2**64},
-        f"seed is {2**64}; it must be a whole number from 0 to {2**63 - 1}",
+        f"seed is {2**64}; it must be a whole number from {-(2**63)} to {2**63 - 1}",
     ),
-    "a negative seed": ({"seed": -1}, "seed is -1"),
+    "a seed below the least": ({"seed": -(2**63) - 1}, f"seed is {-(2**63) - 1}"),
     "a seed that is a text": ({"seed": "x"}, "seed is 'x'"),
     "a huge seed": ({"seed": 10**10000 + 1}, "seed is a number of thousands of digits"),
 }
