@@ -38,7 +38,7 @@ def code_cells(notebook):
 
 def test_outputs_are_kept_and_put_under_todays_prose(kept, tmp_path):
     source = write(tmp_path / "book" / "a.ipynb", "x = 20", "print(x + 1)", "x * 2")
-    assert build_book.run([source])
+    assert build_book.run({source: "key"})
     assert code_cells(nbformat.read(source, as_version=4))[1].outputs == []
     write(source, "x = 20", "print(x + 1)", "x * 2", prose="# A new title")
     page = chapters.page(source)
@@ -51,7 +51,7 @@ def test_outputs_are_kept_and_put_under_todays_prose(kept, tmp_path):
 def test_a_failing_cell_is_shown_and_nothing_is_kept(kept, tmp_path, capfd):
     whole = write(tmp_path / "book" / "a.ipynb", "print('fine')")
     broken = write(tmp_path / "book" / "b.ipynb", "x = 0", "1 / x", "print('never')")
-    assert not build_book.run([whole, broken])
+    assert not build_book.run({whole: "w", broken: "b"})
     assert "ZeroDivisionError" in capfd.readouterr().out
     assert [path.name for path in kept.iterdir()] == ["a.ipynb"]
 
@@ -59,7 +59,7 @@ def test_a_failing_cell_is_shown_and_nothing_is_kept(kept, tmp_path, capfd):
 def test_a_cell_that_hangs_is_stopped(kept, tmp_path, monkeypatch, capfd):
     options = [o.replace(str(build_book.SECONDS_A_CELL), "3") for o in build_book.OPTIONS]
     monkeypatch.setattr(build_book, "OPTIONS", options)
-    assert not build_book.run([write(tmp_path / "book" / "a.ipynb", "import time", "time.sleep(600)")])
+    assert not build_book.run({write(tmp_path / "book" / "a.ipynb", "import time", "time.sleep(600)"): "key"})
     assert "Timeout of 3 seconds" in capfd.readouterr().out and not list(kept.glob("*"))
 
 
@@ -129,15 +129,15 @@ def test_a_failed_site_leaves_the_old_one(kept, tmp_path, monkeypatch, capfd):
 
 
 def test_the_budget_is_held_in_ci_only(kept, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(build_book, "run_notebooks", lambda: {"quantization": 68.0})
-    monkeypatch.setattr(build_book, "make_site", lambda: 0)
+    monkeypatch.setattr(build_book, "run_notebooks", lambda lock: {"quantization": 68.0})
+    monkeypatch.setattr(build_book, "make_site", lambda lock: 0)
     monkeypatch.setattr(build_book, "assemble", lambda: None)
     monkeypatch.setattr(build_book, "SITE_KEY", tmp_path / "site.key")
     monkeypatch.delenv("CI", raising=False)
     assert build_book.build(fresh=False) == 0
     monkeypatch.setenv("CI", "true")
     assert build_book.build(fresh=False) == 1 and "quantization" in capsys.readouterr().err
-    monkeypatch.setattr(build_book, "run_notebooks", lambda: {"quantization": 60.0})
+    monkeypatch.setattr(build_book, "run_notebooks", lambda lock: {"quantization": 60.0})
     assert build_book.build(fresh=False) == 0
 
 

@@ -14,11 +14,13 @@ import re
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lessons.errors import LessonError
+from lessons.locks import measuring
 
 if TYPE_CHECKING:
     from lessons.experiments.base import Experiment
@@ -69,13 +71,14 @@ def run(args: argparse.Namespace) -> int:
     if args.rehearse:
         command += " --rehearse"
         chosen = [(slug, [experiment.small() for experiment in listed]) for slug, listed in chosen]
-    mine = passport.load_or_measure(_say)
     written = 0
-    for slug, experiments in chosen:
-        recording = record(slug, experiments, mine, args.machine or machine_name(card), command, card)
-        if recording:
-            print(save_recording(replace(recording, rehearsed=args.rehearse), folder))
-            written += 1
+    with nullcontext() if args.rehearse else measuring(_say):
+        mine = passport.load_or_measure(_say)
+        for slug, experiments in chosen:
+            recording = record(slug, experiments, mine, args.machine or machine_name(card), command, card)
+            if recording:
+                print(save_recording(replace(recording, rehearsed=args.rehearse), folder))
+                written += 1
     return 0 if written else 1
 
 
