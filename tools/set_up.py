@@ -18,6 +18,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from pip_failures import SetUpError, explain, written
 
@@ -88,9 +89,12 @@ def set_up(
     with written(root):
         venv.mkdir(exist_ok=True)
         (venv / UNFINISHED).touch()
-    if not (venv / "pyvenv.cfg").exists():
-        run([sys.executable, "-m", "venv", str(venv)], root, lock)
-    install(root, venv, packages, index, lock)
+    # Killed, pip leaves what it has fetched, some gigabytes: the next set-up begins by deleting that.
+    with emptied(mine("lessons-set-up-" + hashlib.sha256(os.fsencode(root)).hexdigest()[:12])) as temporary:
+        around = {"env": {**os.environ, "TMPDIR": str(temporary)}, "pass_fds": lock}
+        if not (venv / "pyvenv.cfg").exists():
+            run([sys.executable, "-m", "venv", str(venv)], root, **around)
+        install(root, venv, packages, index, **around)
     with written(root):
         write_atomic(venv / STAMP, json.dumps(wanted))
         (venv / UNFINISHED).unlink()
@@ -178,7 +182,7 @@ def _only_folders(path: Path) -> bool:
     return path.is_dir() and all(child.is_dir() or child.is_symlink() for child in path.rglob("*"))
 
 
-def install(root: Path, venv: Path, packages: list[str], torch_index: str, lock: tuple[int, ...]) -> None:
+def install(root: Path, venv: Path, packages: list[str], torch_index: str, **around: Any) -> None:
     """Let pip install ``packages``."""
     pip = [str(interpreter(venv)), "-m", "pip", "install", "-c", "constraints.txt"]
     if not sys.stdout.isatty():
@@ -192,30 +196,20 @@ def install(root: Path, venv: Path, packages: list[str], torch_index: str, lock:
     words = [
         word for package in packages for word in (["-e", package] if package.startswith(".") else [package])
     ]
-    # Where pip is killed it leaves what it has fetched, some gigabytes: the next set-up begins by deleting that.
-    unpacked = mine("lessons-set-up-" + hashlib.sha256(os.fsencode(root)).hexdigest()[:12])
     try:
-        with emptied(unpacked) as temporary:
-            if torch_index:
-                run([*pip, "--index-url", torch_index, "torch"], root, lock, temporary)
-            run([*pip, *words], root, lock, temporary)
+        if torch_index:
+            run([*pip, "--index-url", torch_index, "torch"], root, **around)
+        run([*pip, *words], root, **around)
     except SetUpError as error:
         if error.harmless and read_stamp(venv):
             (venv / UNFINISHED).unlink()  # it still is what it was
         raise
 
 
-def run(command: list[str], root: Path, lock: tuple[int, ...] = (), temporary: Path | None = None) -> None:
+def run(command: list[str], root: Path, **around: Any) -> None:
     """Run a command, whose output is shown, and turn its failure into a SetUpError."""
-    around = {**os.environ, "TMPDIR": str(temporary)} if temporary else None
     with subprocess.Popen(
-        command,
-        cwd=root,
-        env=around,
-        pass_fds=lock,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
+        command, cwd=root, stderr=subprocess.PIPE, text=True, errors="replace", **around
     ) as process:
         said = []
         try:

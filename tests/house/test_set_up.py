@@ -134,7 +134,9 @@ def test_another_python_counts_only_where_one_was_asked_for(made, monkeypatch, c
     monkeypatch.setattr(sys, "version_info", (3, 99, 0))
     make(made)
     assert "making it anew" not in capfd.readouterr().out
-    monkeypatch.setattr(set_up, "run", lambda command, root, *more: (root / ".venv" / "pyvenv.cfg").touch())
+    monkeypatch.setattr(
+        set_up, "run", lambda command, root, **around: (root / ".venv" / "pyvenv.cfg").touch()
+    )
     make(made, exact=True)
     assert "not 3.99; making it anew" in capfd.readouterr().out
 
