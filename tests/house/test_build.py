@@ -128,6 +128,56 @@ def test_a_failed_site_leaves_the_old_one(kept, tmp_path, monkeypatch, capfd):
     assert (tmp_path / "site" / "index.html").read_text() == "old"
 
 
+def test_a_build_that_is_killed_while_the_site_is_changed_makes_it_again(kept, tmp_path, monkeypatch):
+    for name in ("SITE", "BUILD", "EXECUTED", "SITE_KEY"):
+        monkeypatch.setattr(build_book, name, tmp_path / name.lower())
+    build_book.SITE_KEY.write_text("of the old one")
+    (tmp_path / "executed").mkdir()
+
+    def jupyter_book(command, **options):
+        (tmp_path / "build" / "next" / "_build" / "html").mkdir(parents=True)
+        return subprocess.CompletedProcess(command, 0)
+
+    def killed(fresh, place):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(subprocess, "run", jupyter_book)
+    monkeypatch.setattr(build_book, "put", killed)
+    with pytest.raises(KeyboardInterrupt):
+        build_book.make_site()
+    assert not build_book.SITE_KEY.exists()
+
+
+@pytest.mark.parametrize("left", [(), ("site",), ("site.old",), ("site", "site.old")])
+def test_a_new_folder_takes_the_old_ones_place_whatever_a_kill_has_left(tmp_path, left):
+    for name in left:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "old").touch()
+    (tmp_path / "next").mkdir()
+    (tmp_path / "next" / "new").touch()
+    build_book.put(tmp_path / "next", tmp_path / "site")
+    assert [str(path.relative_to(tmp_path)) for path in sorted(tmp_path.rglob("*"))] == ["site", "site/new"]
+
+
+def test_what_ran_before_a_kill_is_not_run_again(kept, tmp_path, monkeypatch):
+    kills = "import os, psutil; psutil.Process(os.getppid()).kill()"
+    sources = [write(tmp_path / "book" / "one.ipynb", "1"), write(tmp_path / "book" / "two.ipynb", kills)]
+    monkeypatch.setattr(build_book, "notebooks", lambda: sources)
+    assert build_book.run_notebooks() is None
+    write(sources[1], "1")
+    assert list(build_book.run_notebooks()) == ["two"]
+
+
+def test_what_somebody_is_just_writing_changes_no_key(kept, tmp_path):
+    source = write(tmp_path / "book" / "report_card.ipynb", "1")
+    (tmp_path / "ledger").mkdir()
+    before = chapters.key(source, tmp_path / "ledger")
+    (tmp_path / "ledger" / ".one.x.json.0123456789ab").write_text("part")
+    assert chapters.key(source, tmp_path / "ledger") == before
+    (tmp_path / "ledger" / "one.x.json").write_text("whole")
+    assert chapters.key(source, tmp_path / "ledger") != before
+
+
 def test_the_budget_is_held_in_ci_only(kept, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(build_book, "run_notebooks", lambda lock: {"quantization": 68.0})
     monkeypatch.setattr(build_book, "make_site", lambda lock: 0)
