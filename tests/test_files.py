@@ -1,12 +1,13 @@
 import os
 import threading
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lessons.errors import LessonError
-from lessons.files import check_writable, write_atomic
+from lessons.files import ABANDONED, check_writable, emptied, write_atomic
 
 
 @given(st.one_of(st.binary(max_size=200), st.text(max_size=200)))
@@ -109,3 +110,30 @@ def test_a_folder_that_cannot_be_made_is_an_oserror(tmp_path):
     with pytest.raises(OSError):
         write_atomic(tmp_path / "file" / "below", "text")
     assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_what_killed_writers_left_is_dropped_once_nobody_can_be_writing_it(tmp_path):
+    then = time.time() - ABANDONED - 1
+    for name in (".file.0123456789ab", ".file.ba9876543210", ".other.0123456789ab", ".file.diary"):
+        (tmp_path / name).write_text("part")
+        os.utime(tmp_path / name, (then, then))
+    (tmp_path / ".file.ba9876543210").touch()
+    write_atomic(tmp_path / "file", "text")
+    assert sorted(os.listdir(tmp_path)) == [
+        ".file.ba9876543210", ".file.diary", ".other.0123456789ab", "file",
+    ]  # fmt: skip
+
+
+def test_a_folder_for_what_is_thrown_away_is_empty_at_both_ends(tmp_path):
+    (tmp_path / "work" / "left").mkdir(parents=True)
+    with pytest.raises(KeyboardInterrupt), emptied(tmp_path / "work") as folder:
+        assert os.listdir(folder) == []
+        (folder / "more").touch()
+        raise KeyboardInterrupt
+    assert os.listdir(tmp_path) == []
+
+
+def test_where_no_folder_can_be_made_there_is_another(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with emptied(tmp_path / "file" / "work") as folder:
+        assert folder.is_dir()

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import chapters
@@ -21,8 +24,11 @@ import nbformat
 import yaml
 from chapters import KEPT, LAST
 from ending import in_one_line
+from keep_outputs import BEGAN, SECONDS
 from project import BUILD, PLACEHOLDER, ROOT, SITE, address, notebooks
-from set_up import alone
+
+from lessons.files import emptied, write_atomic
+from lessons.locks import alone
 
 EXECUTED = BUILD / "executed"  # what the site is made from
 LEDGER = BUILD / "ledger"
@@ -40,16 +46,25 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Build the website from notebooks that are run here.")
     parser.add_argument("--fresh", action="store_true", help="run every notebook again")
     args = parser.parse_args()
-    BUILD.mkdir(exist_ok=True)
-    with alone(BUILD, "another build"):
-        return build(args.fresh)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started has to be ended too
+    try:
+        with alone(BUILD / "build.lock", "another build") as lock:
+            return build(args.fresh, lock)
+    except KeyboardInterrupt:
+        print("\nThe build was interrupted; the same command goes on where it was.", file=sys.stderr)
+        return 130
 
 
-def build(fresh: bool) -> int:
-    """Run what has to be run and make the site; return the exit status."""
+def build(fresh: bool, lock: tuple[int, ...] = ()) -> int:
+    """Run what has to be run and make the site; return the exit status.
+
+    Args:
+        fresh: run every notebook again.
+        lock: what ``alone`` gave: where this process is killed, what it has started keeps others waiting.
+    """
     if fresh:
         shutil.rmtree(KEPT, ignore_errors=True)
-    times = run_notebooks()
+    times = run_notebooks(lock)
     if times is None:
         print("\nA notebook failed: see above.", file=sys.stderr)
         return 1
@@ -57,11 +72,11 @@ def build(fresh: bool) -> int:
     if not (SITE / "index.html").exists() or not SITE_KEY.exists() or SITE_KEY.read_text() != key:
         began = time.monotonic()
         assemble()
-        status = make_site()
+        status = make_site(lock)
         if status != 0:
             print("\nThe site was not made: see above; warnings are errors here.", file=sys.stderr)
             return status
-        SITE_KEY.write_text(key)
+        write_atomic(SITE_KEY, key)
         times["(the site)"] = time.monotonic() - began
     tell(times)
     print(f"\nThe book is at {(SITE / 'index.html').as_uri()}")
@@ -77,7 +92,7 @@ def build(fresh: bool) -> int:
     return 0
 
 
-def run_notebooks() -> dict[str, float] | None:
+def run_notebooks(lock: tuple[int, ...] = ()) -> dict[str, float] | None:
     """Run the notebooks that would show something else than they did; return the seconds of each, None on a failure.
 
     The report card is last, and by itself, since what it shows depends on what the others have written.
@@ -87,15 +102,15 @@ def run_notebooks() -> dict[str, float] | None:
     times: dict[str, float] = {}
     for group in ([path for path in every if path.stem != LAST], card):
         keys = {path: chapters.key(path, LEDGER) for path in group}
-        stale = [path for path, key in keys.items() if chapters.kept_key(path) != key]
-        began = time.time()
-        whole = not stale or run(stale)
-        ran = [
-            path for path in stale if (KEPT / path.name).exists()
-        ]  # where one fails, those before it count
-        for path in ran:
-            forget(path.stem, before=began)
-        found = {path.stem: chapters.stamp(path, keys[path]) for path in ran}
+        stale = {path: key for path, key in keys.items() if not chapters.is_kept(path, key)}
+        whole = not stale or run(stale, lock)
+        found = {}
+        for path, key in keys.items():
+            if chapters.is_kept(path, key):  # where one fails, those before it count
+                noted = chapters.kept(path)
+                forget(path.stem, before=noted[BEGAN])
+                if path in stale:
+                    found[path.stem] = noted[SECONDS]
         with LOG.open("a", encoding="utf-8") as log:
             now = datetime.datetime.now().isoformat(timespec="seconds")
             log.writelines(f"{now} {name} {seconds:.1f} s\n" for name, seconds in found.items())
@@ -112,8 +127,13 @@ def forget(slug: str, before: float) -> None:
             entry.unlink()
 
 
-def run(stale: list[Path]) -> bool:
-    """Run notebooks one after the other; tell whether all of them ran to their end."""
+def run(stale: Mapping[Path, str], lock: tuple[int, ...] = ()) -> bool:
+    """Run notebooks one after the other; tell whether all of them ran to their end.
+
+    Args:
+        stale: each with the key that its outputs are kept with.
+        lock: kept by the process that runs them.
+    """
     for path in stale:
         (KEPT / path.name).unlink(missing_ok=True)
     around = {
@@ -122,19 +142,27 @@ def run(stale: list[Path]) -> bool:
         "LESSONS_QUIET": "1",  # a line of progress is for whoever waits, not for a page
         "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT / "tools"), os.environ.get("PYTHONPATH")])),
     }
-    command = [sys.executable, "-m", "pytest", *OPTIONS, "--keep-outputs", str(KEPT), *map(str, stale)]
-    return subprocess.run(command, cwd=ROOT, env=around).returncode == 0
+    keys = json.dumps({path.name: key for path, key in stale.items()})
+    command = [sys.executable, "-m", "pytest", *OPTIONS, "--keep-outputs", str(KEPT), "--keep-keys", keys]
+    with emptied(
+        KEPT.with_name("runtime")
+    ) as runtime:  # where kernels keep the files that a kill leaves behind
+        around["JUPYTER_RUNTIME_DIR"] = str(runtime)
+        done = subprocess.run([*command, *map(str, stale)], cwd=ROOT, env=around, pass_fds=lock)
+    return done.returncode == 0
 
 
 def assemble() -> None:
     """Lay out what the site is made from: the book with the outputs in its notebooks."""
-    shutil.rmtree(EXECUTED, ignore_errors=True)
+    fresh = EXECUTED.with_name(f"{EXECUTED.name}.next")
+    shutil.rmtree(fresh, ignore_errors=True)
     hidden = shutil.ignore_patterns("__pycache__", "_build", ".*")
-    shutil.copytree(ROOT / "book", EXECUTED / "book", ignore=hidden)
+    shutil.copytree(ROOT / "book", fresh / "book", ignore=hidden)
     for notebook in notebooks():
-        nbformat.write(chapters.page(notebook), EXECUTED / "book" / notebook.name)
-    shutil.copy(ROOT / "_toc.yml", EXECUTED)
-    (EXECUTED / "_config.yml").write_text(yaml.safe_dump(configuration()), encoding="utf-8")
+        nbformat.write(chapters.page(notebook), fresh / "book" / notebook.name)
+    shutil.copy(ROOT / "_toc.yml", fresh)
+    (fresh / "_config.yml").write_text(yaml.safe_dump(configuration()), encoding="utf-8")
+    put(fresh, EXECUTED)
 
 
 def configuration() -> dict:
@@ -151,7 +179,7 @@ def configuration() -> dict:
     return config
 
 
-def make_site() -> int:
+def make_site(lock: tuple[int, ...] = ()) -> int:
     """Run jupyter-book with warnings as errors, from a clean state; the old site stays until the new one is whole."""
     # Sphinx warns only about pages that it reads again: what is left of an older build would hide warnings.
     fresh = BUILD / "next"
@@ -160,12 +188,23 @@ def make_site() -> int:
     if program is None:
         raise SystemExit("jupyter-book is missing from this environment: pip install -e '.[book]'")
     options = ["--path-output", str(fresh), "-W", "-n", "--keep-going", "--quiet"]
-    status = subprocess.run([program, "build", str(EXECUTED), *options], cwd=EXECUTED).returncode
+    command = [program, "build", str(EXECUTED), *options]
+    status = subprocess.run(command, cwd=EXECUTED, pass_fds=lock).returncode
     if status == 0:
-        shutil.rmtree(SITE, ignore_errors=True)
-        shutil.move(fresh / "_build" / "html", SITE)
+        SITE_KEY.unlink(missing_ok=True)  # from here on it is not the site that the key was of
+        put(fresh / "_build" / "html", SITE)
         shutil.rmtree(fresh)
     return status
+
+
+def put(fresh: Path, place: Path) -> None:
+    """Let the folder ``fresh`` take the place of the old one: whoever reads there misses it for a moment only."""
+    old = place.with_name(f"{place.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if place.exists():
+        place.rename(old)
+    fresh.rename(place)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def tell(times: dict[str, float]) -> None:

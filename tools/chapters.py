@@ -12,15 +12,15 @@ import json
 import platform
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import nbformat
-from keep_outputs import SECONDS
+from keep_outputs import KEY
 from project import BUILD, ROOT
 
 from lessons.places import passport_path
 
 KEPT = BUILD / "kept"  # the notebooks as nbval left them
-KEY = "key"
 LAST = "report_card"  # it sums up what the others found
 CHAPTERS = ROOT / "src" / "lessons" / "experiments"
 
@@ -49,7 +49,12 @@ def _package(slug: str) -> list[Path]:
 
 
 def _files(place: Path) -> list[Path]:
-    return sorted(path for path in place.rglob("*") if path.is_file()) if place.is_dir() else [place]
+    """Return the files below a folder, or the one; what somebody is just writing, or hides, is none."""
+    if not place.is_dir():
+        return [place]
+    names = sorted(path.relative_to(place) for path in place.rglob("*"))
+    shown = (name for name in names if not any(part.startswith(".") for part in name.parts))
+    return [place / name for name in shown if (place / name).is_file()]
 
 
 def _contents(files: Iterable[Path]) -> list[str]:
@@ -64,31 +69,27 @@ def _digest(parts: Iterable[str | bytes]) -> str:
     return digest.hexdigest()
 
 
-def kept_key(notebook: Path) -> str:
-    """Return the key that was kept with a notebook's outputs; empty where there are none."""
+def kept(notebook: Path) -> dict[str, Any]:
+    """Return what was noted when a notebook was run: see keep_outputs.py; nothing where no outputs are kept."""
     try:
-        return str(nbformat.read(KEPT / notebook.name, as_version=4).metadata.get(KEY, ""))
+        return dict(nbformat.read(KEPT / notebook.name, as_version=4).metadata)
     except (OSError, ValueError, nbformat.ValidationError):
-        return ""
+        return {}
 
 
-def stamp(notebook: Path, key: str) -> float:
-    """Keep the key with the outputs that were just made, and return the seconds that they took."""
-    path = KEPT / notebook.name
-    kept = nbformat.read(path, as_version=4)
-    kept.metadata[KEY] = key
-    nbformat.write(kept, path)
-    return float(kept.metadata[SECONDS])
+def is_kept(notebook: Path, key: str) -> bool:
+    """Tell whether the outputs that are kept are those that ``key`` stands for."""
+    return kept(notebook).get(KEY) == key
 
 
 def page(notebook: Path) -> nbformat.NotebookNode:
     """Return the source as it is now, with the outputs that its code cells had when they were run."""
-    now, kept = nbformat.read(notebook, as_version=4), nbformat.read(KEPT / notebook.name, as_version=4)
-    shown = iter([cell for cell in kept.cells if cell.cell_type == "code"])
+    now, before = nbformat.read(notebook, as_version=4), nbformat.read(KEPT / notebook.name, as_version=4)
+    shown = iter([cell for cell in before.cells if cell.cell_type == "code"])
     for cell in now.cells:
         if cell.cell_type == "code":
-            before = next(shown)
-            cell.outputs, cell.execution_count = before.outputs, before.execution_count
+            ran = next(shown)
+            cell.outputs, cell.execution_count = ran.outputs, ran.execution_count
     return now
 
 

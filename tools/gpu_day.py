@@ -49,6 +49,8 @@ NEEDED_BY_TESTS = ("pytest", "hypothesis")
 LINES = 400  # of one step's output are kept from its beginning,
 LAST = 100  # and from its end, where a failure says why
 PATIENCE = 5.0  # seconds between asking a step to end and ending it
+# In each step's group it listens to the day: where that is killed, it takes the step and its children down.
+LEASH = ("sh", "-c", "read nothing; kill -KILL 0")
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class Day:
         self.folder, self.archive = out / NAME, archive or out / f"{NAME}.tar.gz"
         self.began, self.seconds = time.monotonic(), seconds
         self.outcomes: list[tuple[str, float, str]] = []  # step, seconds, what became of it
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(parents=True)  # of two days that start at once, one
         self.log = (self.folder / "log.txt").open("a", encoding="utf-8")
 
     @property
@@ -133,8 +135,9 @@ class Day:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            start_new_session=True,
+            process_group=0,
         )
+        leash = subprocess.Popen(LEASH, stdin=subprocess.PIPE, process_group=process.pid)
         listener = threading.Thread(target=self._listen, args=(process.stdout,), daemon=True)
         listener.start()
         try:
@@ -144,6 +147,7 @@ class Day:
             outcome = f"failed: ended after {limit:.0f} s"
         finally:
             _end(process)
+            leash.communicate()
             listener.join(PATIENCE)
             self.conclude(step, time.monotonic() - began, outcome)
 
@@ -227,7 +231,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     out = (args.out or ROOT / "_build" / "gpu-days" / now).absolute()
     if out.exists() and any(out.iterdir()):
         parser.error(f"{out} is not empty; name another folder with --out")
-    day = Day(out, 60 * args.minutes, args.archive and args.archive.absolute())
+    try:
+        day = Day(out, 60 * args.minutes, args.archive and args.archive.absolute())
+    except FileExistsError:
+        parser.error(f"another day has just begun in {out}; name another folder with --out")
     environment = {**os.environ, "LESSONS_MACHINE": str(day.folder / "machine.json"), "PYTHONUNBUFFERED": "1"}
     environment["PYTHONPATH"] = os.pathsep.join(
         filter(None, (str(ROOT / "src"), os.environ.get("PYTHONPATH")))

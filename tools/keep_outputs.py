@@ -2,12 +2,14 @@
 
     pytest -p keep_outputs --keep-outputs FOLDER --nbval-lax book/cpu_memory.ipynb
 
-Each notebook that runs to its end without a failure is written to FOLDER, with its outputs and the seconds it took.
-So the notebooks are run once, as tests, and their outputs are the pages.
+Each notebook that runs to its end without a failure is written to FOLDER at once and whole, with its outputs, when it
+began, the seconds it took, and the key that --keep-keys has for its name. So the notebooks are run once, as tests, and
+their outputs are the pages; and whatever ends this, those that ran to their end need not run again.
 """
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 
@@ -15,23 +17,27 @@ import nbformat
 import pytest
 from nbval.plugin import IPyNbCell
 
-SECONDS = "seconds"
+from lessons.files import write_atomic
+
+# In a kept notebook's metadata.
+BEGAN, KEY, SECONDS = "began", "key", "seconds"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--keep-outputs", type=Path, metavar="FOLDER", help="where executed notebooks go")
+    parser.addoption("--keep-keys", type=json.loads, default={}, metavar="JSON", help="a key for each name")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     if folder := config.getoption("--keep-outputs"):
-        config.pluginmanager.register(Keeper(folder, config), "keeper")
+        config.pluginmanager.register(Keeper(folder, config.getoption("--keep-keys"), config), "keeper")
 
 
 class Keeper:
     """Collects the outputs of one notebook after the other; one process runs them in order."""
 
-    def __init__(self, folder: Path, config: pytest.Config) -> None:
-        self.folder, self.config = folder, config
+    def __init__(self, folder: Path, keys: dict[str, str], config: pytest.Config) -> None:
+        self.folder, self.keys, self.config = folder, keys, config
         self.began, self.failed, self.cells = 0.0, False, 0
 
     @pytest.hookimpl(wrapper=True)
@@ -39,7 +45,7 @@ class Keeper:
         if not isinstance(item, IPyNbCell):
             return (yield)
         if not self.cells:
-            self.began = time.monotonic()
+            self.began = time.time()
             self._say(f"{item.parent.path.stem} ...")
         result = yield
         self.cells += 1
@@ -58,12 +64,12 @@ class Keeper:
 
     def _finish(self, item: IPyNbCell) -> None:
         """Write the notebook whose last cell this was, unless something in it failed."""
-        seconds = time.monotonic() - self.began
+        seconds = time.time() - self.began
         if not self.failed:
             notebook = item.parent.nb
-            notebook.metadata[SECONDS] = round(seconds, 1)
-            self.folder.mkdir(parents=True, exist_ok=True)
-            nbformat.write(notebook, self.folder / item.parent.path.name)
+            name = item.parent.path.name
+            notebook.metadata |= {BEGAN: self.began, SECONDS: round(seconds, 1), KEY: self.keys.get(name, "")}
+            write_atomic(self.folder / name, nbformat.writes(notebook) + "\n")
             self._say(f" {seconds:.1f} s\n")
         self.cells, self.failed = 0, False
 

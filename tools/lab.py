@@ -7,6 +7,7 @@ written over; whoever wants to change the book itself opens ``book/``.
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -24,8 +25,10 @@ MARK = "bytes_per_token"  # in a copy's metadata: the digest of what was written
 def main() -> int:
     for message in refresh(COPIES):
         print(message, flush=True)
-    words = sys.argv[1:]
-    return subprocess.run([sys.executable, "-m", "jupyterlab", *words, str(COPIES)]).returncode
+    command = [sys.executable, "-m", "jupyterlab", *sys.argv[1:], str(COPIES)]
+    if os.name == "nt":  # there a process cannot become another one
+        return subprocess.run(command).returncode
+    os.execv(sys.executable, command)  # so that whatever ends this ends JupyterLab, and its kernels with it
 
 
 def refresh(folder: Path) -> list[str]:

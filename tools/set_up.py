@@ -8,7 +8,6 @@ needs the standard library only, and Pythons too old for the book can read it, t
 from __future__ import annotations
 
 import argparse
-import contextlib
 import hashlib
 import importlib.util
 import json
@@ -18,12 +17,17 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from pip_failures import SetUpError, explain, written
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "src"))  # the package itself comes with the environment
+
+from lessons.files import emptied, write_atomic  # noqa: E402
+from lessons.locks import alone, mine  # noqa: E402
+
 PACKAGES = [".[book,test,lint]"]
 DISK = 8e9  # bytes that the CUDA build of torch and all else takes, downloads and their cache included
 
@@ -38,8 +42,8 @@ def main() -> int:
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with alone(ROOT):
-            set_up(ROOT, PACKAGES, args.torch_index, args.exact)
+        with alone(ROOT / "_build" / "set-up.lock", "another set-up") as lock:
+            set_up(ROOT, PACKAGES, args.torch_index, args.exact, lock)
     except SetUpError as error:
         print(f"\nset-up: {error}", file=sys.stderr)
         return 2
@@ -49,7 +53,13 @@ def main() -> int:
     return 0
 
 
-def set_up(root: Path, packages: list[str], torch_index: str = "", exact: bool = False) -> None:
+def set_up(
+    root: Path,
+    packages: list[str],
+    torch_index: str = "",
+    exact: bool = False,
+    lock: tuple[int, ...] = (),
+) -> None:
     """Install ``packages`` into ``root/.venv``, in the versions of ``root/constraints.txt``, unless they are there.
 
     Args:
@@ -58,6 +68,7 @@ def set_up(root: Path, packages: list[str], torch_index: str = "", exact: bool =
         torch_index: address of a package index that torch is taken from; where empty, the index it came from before,
             or pip's own.
         exact: whether an environment of another Python than the running one is made anew.
+        lock: what ``alone`` gave: pip keeps it where this process is killed.
 
     Raises:
         SetUpError: one sentence that says what is wrong and what to do.
@@ -78,11 +89,14 @@ def set_up(root: Path, packages: list[str], torch_index: str = "", exact: bool =
     with written(root):
         venv.mkdir(exist_ok=True)
         (venv / UNFINISHED).touch()
-    if not (venv / "pyvenv.cfg").exists():
-        run([sys.executable, "-m", "venv", str(venv)], root)
-    install(root, venv, packages, index)
+    # Killed, pip leaves what it has fetched, some gigabytes: the next set-up begins by deleting that.
+    with emptied(mine("lessons-set-up-" + hashlib.sha256(os.fsencode(root)).hexdigest()[:12])) as temporary:
+        around = {"env": {**os.environ, "TMPDIR": str(temporary)}, "pass_fds": lock}
+        if not (venv / "pyvenv.cfg").exists():
+            run([sys.executable, "-m", "venv", str(venv)], root, **around)
+        install(root, venv, packages, index, **around)
     with written(root):
-        (venv / STAMP).write_text(json.dumps(wanted), encoding="utf-8")
+        write_atomic(venv / STAMP, json.dumps(wanted))
         (venv / UNFINISHED).unlink()
 
 
@@ -168,7 +182,7 @@ def _only_folders(path: Path) -> bool:
     return path.is_dir() and all(child.is_dir() or child.is_symlink() for child in path.rglob("*"))
 
 
-def install(root: Path, venv: Path, packages: list[str], torch_index: str) -> None:
+def install(root: Path, venv: Path, packages: list[str], torch_index: str, **around: Any) -> None:
     """Let pip install ``packages``."""
     pip = [str(interpreter(venv)), "-m", "pip", "install", "-c", "constraints.txt"]
     if not sys.stdout.isatty():
@@ -184,17 +198,19 @@ def install(root: Path, venv: Path, packages: list[str], torch_index: str) -> No
     ]
     try:
         if torch_index:
-            run([*pip, "--index-url", torch_index, "torch"], root)
-        run([*pip, *words], root)
+            run([*pip, "--index-url", torch_index, "torch"], root, **around)
+        run([*pip, *words], root, **around)
     except SetUpError as error:
         if error.harmless and read_stamp(venv):
             (venv / UNFINISHED).unlink()  # it still is what it was
         raise
 
 
-def run(command: list[str], root: Path) -> None:
+def run(command: list[str], root: Path, **around: Any) -> None:
     """Run a command, whose output is shown, and turn its failure into a SetUpError."""
-    with subprocess.Popen(command, cwd=root, stderr=subprocess.PIPE, text=True, errors="replace") as process:
+    with subprocess.Popen(
+        command, cwd=root, stderr=subprocess.PIPE, text=True, errors="replace", **around
+    ) as process:
         said = []
         try:
             for line in process.stderr:
@@ -205,35 +221,6 @@ def run(command: list[str], root: Path) -> None:
             raise
     if process.returncode:
         raise explain(command, "".join(said), root)
-
-
-@contextlib.contextmanager
-def alone(folder: Path, others: str = "another set-up") -> Iterator[None]:
-    """Wait until nobody else works in ``folder`` under this lock, and keep them waiting.
-
-    A child inherits the lock: where this process is killed, what it had started keeps the others waiting.
-
-    Args:
-        others: what they are called.
-    """
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        yield
-        return
-    lock = os.open(folder, os.O_RDONLY)
-    os.set_inheritable(lock, True)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        print(f"{others} is at work in {folder}; waiting for its end", flush=True)
-        fcntl.flock(lock, fcntl.LOCK_EX)
-    except OSError:
-        pass  # a file system without locks
-    try:
-        yield
-    finally:
-        os.close(lock)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,21 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and what a killed process has left of them."""
 
+from __future__ import annotations
+
+import contextlib
 import errno
 import os
+import re
 import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from lessons.errors import LessonError
+
+ABANDONED = 600.0  # seconds: what has not changed for so long nobody is writing any more
 
 
 def write_atomic(path: Path | str, data: str | bytes) -> None:
@@ -13,7 +23,8 @@ def write_atomic(path: Path | str, data: str | bytes) -> None:
 
     Args:
         path: the file to write; its folder is made when missing. A symbolic link stays, and what it points to is
-            written. A new file gets the rights that the umask leaves, an old one keeps its own.
+            written. A new file gets the rights that the umask leaves, an old one keeps its own. What a process that
+            was killed has left beside it is dropped after ten minutes, by the next who writes.
         data: text (written as UTF-8) or bytes.
 
     Raises:
@@ -25,6 +36,7 @@ def write_atomic(path: Path | str, data: str | bytes) -> None:
     """
     path = _target(path)
     raw = data.encode() if isinstance(data, str) else data
+    _sweep(path)
     fresh = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
     handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     try:
@@ -55,6 +67,36 @@ def check_writable(path: Path | str) -> None:
         os.unlink(probe)
     except OSError as error:
         raise LessonError(f"{path} cannot be written ({error.strerror}); name another file") from None
+
+
+@contextlib.contextmanager
+def emptied(folder: Path) -> Iterator[Path]:
+    """Make ``folder`` for what is thrown away afterwards; what a killed process has left in it is thrown away first.
+
+    One process at a time may use it.
+
+    Yields:
+        The folder, which is empty and this user's alone; the temporary files' own where it cannot be made.
+    """
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.makedirs(folder, mode=0o700)
+    except OSError:
+        yield Path(tempfile.gettempdir())
+        return
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sweep(path: Path) -> None:
+    """Delete what killed writers of ``path`` have left."""
+    fresh = re.compile(re.escape(f".{path.name}.") + "[0-9a-f]{12}")
+    with contextlib.suppress(OSError), os.scandir(path.parent) as entries:
+        for entry in entries:
+            if fresh.fullmatch(entry.name) and time.time() - entry.stat().st_mtime > ABANDONED:
+                os.unlink(entry)
 
 
 def _target(path: Path | str) -> Path:

@@ -15,16 +15,16 @@ socket.socket.connect = socket.socket.connect_ex = refuse
 """
 
 
-def bare_python(folder):
-    """Make an environment in ``folder`` out of links to this one's packages, and return its interpreter."""
+def bare_python(folder, packages=PACKAGES):
+    """Make an environment in ``folder`` out of links to these packages of this one, and return its interpreter."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
-    (packages,) = folder.glob("lib/python*/site-packages")
-    for package in closure(PACKAGES):
+    (site,) = folder.glob("lib/python*/site-packages")
+    for package in closure(packages):
         for path in top_level(package):
-            if not (packages / path.name).exists():
-                (packages / path.name).symlink_to(path)
-    (packages / "no_network.py").write_text(NO_NETWORK)
-    (packages / "no_network.pth").write_text("import no_network\n")
+            if not (site / path.name).exists():
+                (site / path.name).symlink_to(path)
+    (site / "no_network.py").write_text(NO_NETWORK)
+    (site / "no_network.pth").write_text("import no_network\n")
     return folder / "bin" / "python"
 
 

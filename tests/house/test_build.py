@@ -39,7 +39,7 @@ def code_cells(notebook):
 
 def test_outputs_are_kept_and_put_under_todays_prose(kept, tmp_path):
     source = write(tmp_path / "book" / "a.ipynb", "x = 20", "print(x + 1)", "x * 2")
-    assert build_book.run([source])
+    assert build_book.run({source: "key"})
     assert code_cells(nbformat.read(source, as_version=4))[1].outputs == []
     write(source, "x = 20", "print(x + 1)", "x * 2", prose="# A new title")
     page = chapters.page(source)
@@ -52,7 +52,7 @@ def test_outputs_are_kept_and_put_under_todays_prose(kept, tmp_path):
 def test_a_failing_cell_is_shown_and_nothing_is_kept(kept, tmp_path, capfd):
     whole = write(tmp_path / "book" / "a.ipynb", "print('fine')")
     broken = write(tmp_path / "book" / "b.ipynb", "x = 0", "1 / x", "print('never')")
-    assert not build_book.run([whole, broken])
+    assert not build_book.run({whole: "w", broken: "b"})
     assert "ZeroDivisionError" in capfd.readouterr().out
     assert [path.name for path in kept.iterdir()] == ["a.ipynb"]
 
@@ -60,7 +60,7 @@ def test_a_failing_cell_is_shown_and_nothing_is_kept(kept, tmp_path, capfd):
 def test_a_cell_that_hangs_is_stopped(kept, tmp_path, monkeypatch, capfd):
     options = [o.replace(str(build_book.SECONDS_A_CELL), "3") for o in build_book.OPTIONS]
     monkeypatch.setattr(build_book, "OPTIONS", options)
-    assert not build_book.run([write(tmp_path / "book" / "a.ipynb", "import time", "time.sleep(600)")])
+    assert not build_book.run({write(tmp_path / "book" / "a.ipynb", "import time", "time.sleep(600)"): "key"})
     assert "Timeout of 3 seconds" in capfd.readouterr().out and not list(kept.glob("*"))
 
 
@@ -145,16 +145,66 @@ def test_a_build_that_is_interrupted_or_may_not_write_ends_in_a_line(tmp_path, m
     assert "\n" not in said and str(tmp_path / "file") in said
 
 
+def test_a_build_that_is_killed_while_the_site_is_changed_makes_it_again(kept, tmp_path, monkeypatch):
+    for name in ("SITE", "BUILD", "EXECUTED", "SITE_KEY"):
+        monkeypatch.setattr(build_book, name, tmp_path / name.lower())
+    build_book.SITE_KEY.write_text("of the old one")
+    (tmp_path / "executed").mkdir()
+
+    def jupyter_book(command, **options):
+        (tmp_path / "build" / "next" / "_build" / "html").mkdir(parents=True)
+        return subprocess.CompletedProcess(command, 0)
+
+    def killed(fresh, place):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(subprocess, "run", jupyter_book)
+    monkeypatch.setattr(build_book, "put", killed)
+    with pytest.raises(KeyboardInterrupt):
+        build_book.make_site()
+    assert not build_book.SITE_KEY.exists()
+
+
+@pytest.mark.parametrize("left", [(), ("site",), ("site.old",), ("site", "site.old")])
+def test_a_new_folder_takes_the_old_ones_place_whatever_a_kill_has_left(tmp_path, left):
+    for name in left:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "old").touch()
+    (tmp_path / "next").mkdir()
+    (tmp_path / "next" / "new").touch()
+    build_book.put(tmp_path / "next", tmp_path / "site")
+    assert [str(path.relative_to(tmp_path)) for path in sorted(tmp_path.rglob("*"))] == ["site", "site/new"]
+
+
+def test_what_ran_before_a_kill_is_not_run_again(kept, tmp_path, monkeypatch):
+    kills = "import os, psutil; psutil.Process(os.getppid()).kill()"
+    sources = [write(tmp_path / "book" / "one.ipynb", "1"), write(tmp_path / "book" / "two.ipynb", kills)]
+    monkeypatch.setattr(build_book, "notebooks", lambda: sources)
+    assert build_book.run_notebooks() is None
+    write(sources[1], "1")
+    assert list(build_book.run_notebooks()) == ["two"]
+
+
+def test_what_somebody_is_just_writing_changes_no_key(kept, tmp_path):
+    source = write(tmp_path / "book" / "report_card.ipynb", "1")
+    (tmp_path / "ledger").mkdir()
+    before = chapters.key(source, tmp_path / "ledger")
+    (tmp_path / "ledger" / ".one.x.json.0123456789ab").write_text("part")
+    assert chapters.key(source, tmp_path / "ledger") == before
+    (tmp_path / "ledger" / "one.x.json").write_text("whole")
+    assert chapters.key(source, tmp_path / "ledger") != before
+
+
 def test_the_budget_is_held_in_ci_only(kept, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(build_book, "run_notebooks", lambda: {"quantization": 68.0})
-    monkeypatch.setattr(build_book, "make_site", lambda: 0)
+    monkeypatch.setattr(build_book, "run_notebooks", lambda lock: {"quantization": 68.0})
+    monkeypatch.setattr(build_book, "make_site", lambda lock: 0)
     monkeypatch.setattr(build_book, "assemble", lambda: None)
     monkeypatch.setattr(build_book, "SITE_KEY", tmp_path / "site.key")
     monkeypatch.delenv("CI", raising=False)
     assert build_book.build(fresh=False) == 0
     monkeypatch.setenv("CI", "true")
     assert build_book.build(fresh=False) == 1 and "quantization" in capsys.readouterr().err
-    monkeypatch.setattr(build_book, "run_notebooks", lambda: {"quantization": 60.0})
+    monkeypatch.setattr(build_book, "run_notebooks", lambda lock: {"quantization": 60.0})
     assert build_book.build(fresh=False) == 0
 
 

@@ -10,7 +10,7 @@ from project import ROOT
 PACKAGE = ROOT / "src" / "lessons"
 FLOORS = (
     ("units", "errors"),
-    ("files", "places"),
+    ("files", "locks", "places"),
     ("formulas", "datasheets"),
     ("measure", "topology", "figures"),
     ("kernels", "results"),
@@ -22,7 +22,7 @@ FLOORS = (
     ("__main__",),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-STANDARD_LIBRARY_ONLY = ("units", "errors", "files", "places", "formulas", "datasheets", "results")
+STANDARD_LIBRARY_ONLY = ("units", "errors", "files", "locks", "places", "formulas", "datasheets", "results")
 HEAVY = {"torch", "numba", "matplotlib", "scipy", "tokenizers", "numpy", "pydantic"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

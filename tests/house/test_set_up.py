@@ -134,7 +134,9 @@ def test_another_python_counts_only_where_one_was_asked_for(made, monkeypatch, c
     monkeypatch.setattr(sys, "version_info", (3, 99, 0))
     make(made)
     assert "making it anew" not in capfd.readouterr().out
-    monkeypatch.setattr(set_up, "run", lambda command, root: (root / ".venv" / "pyvenv.cfg").touch())
+    monkeypatch.setattr(
+        set_up, "run", lambda command, root, **around: (root / ".venv" / "pyvenv.cfg").touch()
+    )
     make(made, exact=True)
     assert "not 3.99; making it anew" in capfd.readouterr().out
 
@@ -181,15 +183,18 @@ def test_an_interrupt_at_any_moment_costs_only_time(project):
 
 
 def test_two_at_once_work_one_after_the_other(project, capfd):
-    with set_up.alone(project):
-        code = (
-            "import sys, set_up; from pathlib import Path\nwith set_up.alone(Path(sys.argv[1])): print('in')"
-        )
+    with set_up.alone(project / "lock", "another set-up"):
+        code = "import sys, set_up; from pathlib import Path\n"
+        code += "with set_up.alone(Path(sys.argv[1]) / 'lock', 'another set-up'): print('in')"
         around = {**os.environ, "PYTHONPATH": str(ROOT / "tools")}
         other = subprocess.Popen(
-            [sys.executable, "-c", code, str(project)], env=around, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", code, str(project)],
+            env=around,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
-        assert "waiting" in other.stdout.readline()
+        assert f"another set-up is at work (process {os.getpid()} " in other.stderr.readline()
     assert other.communicate(timeout=30)[0] == "in\n"
 
 
@@ -282,6 +287,9 @@ def test_make_names_a_python_that_is_not_there():
 def test_the_set_up_can_be_read_by_an_old_python():
     old = next((path for path in map(shutil.which, ("python3.8", "python3.9", "python3.10")) if path), None)
     source = [(ROOT / "tools" / name).read_text() for name in ("set_up.py", "pip_failures.py")]
+    source += [
+        (ROOT / "src" / "lessons" / name).read_text() for name in ("files.py", "locks.py", "errors.py")
+    ]
     for text in source:
         ast.parse(text, feature_version=(3, 8))
     if old and subprocess.run([old, "--version"], capture_output=True).returncode == 0:

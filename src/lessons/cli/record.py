@@ -14,11 +14,13 @@ import re
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lessons.errors import LessonError
+from lessons.locks import measuring
 
 if TYPE_CHECKING:
     from lessons.experiments.base import Experiment
@@ -74,13 +76,14 @@ def run(args: argparse.Namespace) -> int:
     machine = machine_name(card) if args.machine is None else args.machine
     for slug, _ in chosen:  # time on a rented machine does not come back
         check_writable(recording_path(machine, slug, folder))
-    mine = passport.load_or_measure(_say)
     written = 0
-    for slug, experiments in chosen:
-        recording = record(slug, experiments, mine, machine, command, card)
-        if recording:
-            print(save_recording(replace(recording, rehearsed=args.rehearse), folder))
-            written += 1
+    with nullcontext() if args.rehearse else measuring(_say):
+        mine = passport.load_or_measure(_say)
+        for slug, experiments in chosen:
+            recording = record(slug, experiments, mine, machine, command, card)
+            if recording:
+                print(save_recording(replace(recording, rehearsed=args.rehearse), folder))
+                written += 1
     return 0 if written else 1
 
 

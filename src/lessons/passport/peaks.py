@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from lessons.errors import LessonError
+from lessons.locks import measuring
 from lessons.passport import pages
 from lessons.passport.measuring import stale, take
 from lessons.passport.pages import Page
@@ -87,7 +85,7 @@ class Peaks(Mapping[str, Quantity]):
         wanted = self._probes if probes is None else list(probes)
         if not any(anew or self._reason(probe) for probe in wanted):
             return
-        with _alone(self._progress):
+        with measuring(self._progress):
             there = self._kept()
             for probe in wanted:
                 # Another process may have measured while this one waited.
@@ -131,24 +129,3 @@ class Peaks(Mapping[str, Quantity]):
         except (LessonError, OSError) as reason:
             self._progress(f"what is measured now will not be kept: {reason}")
             self._path = None
-
-
-@contextlib.contextmanager
-def _alone(progress: Progress) -> Iterator[None]:
-    """Let one process of this user at a time measure: two at once would measure each other.
-
-    The lock lies with the temporary files, since it is the machine that is shared and not the passport's folder.
-    The system gives it back when the process ends, however it ends.
-    """
-    from filelock import FileLock, Timeout
-
-    user = os.getuid() if hasattr(os, "getuid") else ""
-    with contextlib.ExitStack() as held:
-        with contextlib.suppress(OSError):  # no temporary files here: then there is nobody to be told
-            lock = FileLock(Path(tempfile.gettempdir()) / f"lessons-passport-{user}.lock")
-            try:
-                held.enter_context(lock.acquire(timeout=0))
-            except Timeout:
-                progress("another process is measuring this machine; waiting for it")
-                held.enter_context(lock.acquire())
-        yield

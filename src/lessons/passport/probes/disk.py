@@ -30,7 +30,7 @@ def measure(
         return
     progress("disk")
     try:
-        with tempfile.NamedTemporaryFile(dir=_folder()) as file:
+        with tempfile.TemporaryFile(dir=_folder()) as file:  # without a name: a kill leaves nothing
             file.write(os.urandom(SIZE))
             file.flush()
             os.fsync(file.fileno())
