@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
@@ -67,5 +69,5 @@ def note(ax: Axes, place: tuple[float, float], text: str, align: str = "center",
 
 def arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float], dashed: bool = False) -> None:
     """Draw an arrow from ``start`` to ``end``."""
-    look = {"arrowstyle": "-|>", "mutation_scale": 10, "color": FOREGROUND, "linewidth": 1.2}
+    look: dict[str, Any] = {"arrowstyle": "-|>", "mutation_scale": 10, "color": FOREGROUND, "linewidth": 1.2}
     ax.add_patch(FancyArrowPatch(start, end, linestyle="--" if dashed else "-", shrinkA=0, shrinkB=0, **look))

@@ -118,7 +118,8 @@ def _make_narrow(figure: Figure) -> None:
 
 def _refit(figure: Figure, legend: Legend) -> None:
     """Give a legend below the panels as many columns as fit the figure's width."""
-    handles, labels = legend.legend_handles, [text.get_text() for text in legend.get_texts()]
+    handles = [handle for handle in legend.legend_handles if handle is not None]
+    labels = [text.get_text() for text in legend.get_texts()]
     for columns in range(len(labels), 0, -1):
         legend.remove()
         legend = figure.legend(handles, labels, loc="outside lower center", ncols=columns)

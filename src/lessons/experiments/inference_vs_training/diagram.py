@@ -27,7 +27,7 @@ def draw() -> Any:
         blocks.arrow(ax, (3.0, 1.35), (3.3, 1.35))
         for i in range(6 if rows > 1 else 7):
             new = i >= (0 if rows > 1 else 6)
-            look = {"colour": "orange", "hatch": "//"} if new else {"colour": "orange"}
+            look: dict[str, Any] = {"colour": "orange", "hatch": "//"} if new else {"colour": "orange"}
             blocks.box(ax, (3.3, 0.6 + 0.22 * i), (0.55, 0.2), "", **look)
         blocks.note(ax, (3.55, 0.45), "KV cache")
         blocks.note(ax, (2.05, 2.4), words)

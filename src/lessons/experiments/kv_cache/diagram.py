@@ -26,8 +26,8 @@ def draw() -> Any:
         blocks.note(ax, (3.1, 0.5), "pool: block, count")
         places = {block: 0.75 + 0.54 * block for block in counts}
         for block, count in counts.items():
-            used = {"colour": "green"} if count > 1 else {"colour": "sky", "hatch": ".."}
-            look = used if count else {"dashed": True}
+            used: dict[str, Any] = {"colour": "green"} if count > 1 else {"colour": "sky", "hatch": ".."}
+            look: dict[str, Any] = used if count else {"dashed": True}
             words = f"{block}: {count}" if count else f"{block}: free"
             blocks.box(ax, (2.6, places[block]), (1.1, ROW), words, **look)
         for (name, table), top in zip(tables.items(), (0.75, 2.2)):

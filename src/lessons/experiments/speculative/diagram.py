@@ -38,7 +38,7 @@ def draw() -> Any:
     blocks.box(right, (0.3, 1.25), (3.5, 0.4), said["model"], "sky")
     for i, word in enumerate(JUDGED):
         kept = word == GUESSES[i]
-        look = {"colour": "green"} if kept else {"colour": "orange", "hatch": "//"}
+        look: dict[str, Any] = {"colour": "green"} if kept else {"colour": "orange", "hatch": "//"}
         blocks.arrow(right, (0.45 + i * step + wide / 2, 1.65), (0.45 + i * step + wide / 2, 1.92))
         blocks.box(right, (0.45 + i * step, 1.92), (wide, tall), word, **look)
     blocks.note(right, (2.5, 2.1), said["rest"], align="left")
