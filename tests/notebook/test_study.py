@@ -186,9 +186,25 @@ def test_a_prediction_of_zero_is_on_the_card_and_breaks_no_axis(ledger):
     crossing = dataclasses.replace(entry("crossing", 1.0, 0.5), predicted=Quantity(0.1, "s", -0.1, 0.3))
     below = entry("below", -1.0, 2.0)
     entries = [*nothing, entry("good", 1.0, 1.1), crossing, below]
-    assert [row[-1] for row in card(entries).rows] == ["undefined", "1.10", "5.00 (unbounded)", "-2.00"]
+    assert [row[4] for row in card(entries).rows] == ["undefined", "1.10", "5.00 (unbounded)", "-2.00"]
     assert "experiments: 2." in ratios(entries).alt and "Without a ratio to draw: 2." in ratios(entries).alt
     assert "`intro.crossing`" in summary(entries)
+
+
+def test_the_summary_counts_each_kind_by_its_verdicts():
+    entries = [
+        dataclasses.replace(entry("bytes", 2.0, 2.0), kind="count", verdict="equal"),
+        dataclasses.replace(entry("gain", 2.0, 2.0), kind="ratio", verdict="errors-cancel"),
+        dataclasses.replace(entry("cores", 2.0, 1.9), kind="at most", verdict="as-foreseen"),
+        dataclasses.replace(entry("least", 2.0, 1.0), kind="at least", verdict="bound-beaten"),
+        entry("time", 2.0, 9.0),
+    ]
+    text = summary(entries)
+    assert "**5**" in text and "**2**" in text  # a ratio whose errors cancel was not foreseen
+    for line in ("counts, 1: 1 equal", "ratios, 1: 1 errors cancel", "estimates, 1: 1 more than foreseen"):
+        assert f"- {line}" in text
+    assert "- bounds, 2: 1 as foreseen, 1 bound beaten" in text
+    assert [row[-1] for row in card(entries).rows][:2] == ["equal", "errors cancel"]
 
 
 def test_an_empty_ledger_is_no_error():

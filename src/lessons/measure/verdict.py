@@ -17,6 +17,18 @@ BEATEN = "bound-beaten"
 AT_MOST, AT_LEAST = (AS_FORESEEN, LESS, UNSURE, BEATEN), (AS_FORESEEN, MORE, UNSURE, BEATEN)
 EQUAL, UNEQUAL = "equal", "unequal"
 COUNTED = (EQUAL, UNEQUAL)
+GOOD = (AS_FORESEEN, EQUAL)
+# The verdicts as readers see them.
+WORDS = {
+    AS_FORESEEN: "as foreseen",
+    MORE: "more than foreseen",
+    LESS: "less than foreseen",
+    UNSURE: "can't tell",
+    CANCEL: "errors cancel",
+    BEATEN: "bound beaten",
+    EQUAL: "equal",
+    UNEQUAL: "unequal",
+}
 
 
 def within(value: float, band: float = BAND) -> bool:

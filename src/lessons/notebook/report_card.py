@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import Any
 
 from lessons import topology
-from lessons.measure.verdict import BAND, within
+from lessons.measure.verdict import BAND, GOOD, WORDS, foreseen, within
 from lessons.notebook.tables import Table, table
 from lessons.results import Entry, Ledger
 from lessons.units import format_value
+
+KINDS = {
+    "counts": ("count",),
+    "bounds": ("at most", "at least"),
+    "estimates": ("estimate",),
+    "ratios": ("ratio",),
+}
 
 
 def mine(ledger: Ledger | None = None) -> list[Entry]:
@@ -18,14 +26,16 @@ def mine(ledger: Ledger | None = None) -> list[Entry]:
 
 
 def card(entries: list[Entry] | None = None) -> Table:
-    """Return the table of all entries: predicted, measured, the ratio, and the textbook's values and guesses if any.
+    """Return the table of all entries, each with its verdict, and with the textbook's values and guesses if any.
 
     Args:
         entries: those of this machine when left out, here and in the functions below.
     """
     entries = mine() if entries is None else entries
-    columns = ["experiment", "what", "predicted", "measured", "measured / predicted"]
-    rows: list[list[Any]] = [[e.id, e.title, e.predicted, e.measured, e.ratio] for e in entries]
+    columns = ["experiment", "what", "predicted", "measured", "measured / predicted", "verdict"]
+    rows: list[list[Any]] = [
+        [e.id, e.title, e.predicted, e.measured, e.ratio, WORDS[verdict(e)]] for e in entries
+    ]
     if any(e.textbook is not None for e in entries):
         columns.insert(2, "by the textbook")
         for row, e in zip(rows, entries):
@@ -92,22 +102,33 @@ def ratios(entries: list[Entry] | None = None) -> Any:
 
 
 def summary(entries: list[Entry] | None = None) -> str:
-    """Return one paragraph of Markdown that says how well the predictions did and which missed most."""
+    """Return Markdown that says how well the predictions of each kind did and which missed most."""
     entries = mine() if entries is None else entries
     if not entries:
         return "The ledger is empty: run the chapters first, then this page."
-    inside = [e for e in entries if within(e.ratio.value)]
-    count = (
-        f"Of **{len(entries)}** predictions, **{len(inside)}** came within a quarter of what was measured."
-    )
-    comparable = [e for e in entries if _on_the_axis(e)]
-    if not comparable:
-        return count
-    worst = max(comparable, key=lambda e: abs(math.log(e.ratio.value)))
-    return (
-        f"{count} The widest miss is `{worst.id}`: {worst.title} was predicted as {worst.predicted} and measured as "
-        f"{worst.measured}."
-    )
+    good = [e for e in entries if verdict(e) in GOOD]
+    lines = [
+        f"Of **{len(entries)}** predictions, **{len(good)}** came out as foreseen. By what they claim:",
+        "",
+    ]
+    for name, kinds in KINDS.items():
+        if of_kind := [e for e in entries if e.kind in kinds]:
+            found = Counter(WORDS[verdict(e)] for e in of_kind)
+            counts = ", ".join(f"{count} {words}" for words, count in found.most_common())
+            lines.append(f"- {name}, {len(of_kind)}: {counts}")
+    if comparable := [e for e in entries if _on_the_axis(e)]:
+        worst = max(comparable, key=lambda e: abs(math.log(e.ratio.value)))
+        lines += [
+            "",
+            f"The widest miss is `{worst.id}`: {worst.title} was predicted as {worst.predicted} and measured as "
+            f"{worst.measured}.",
+        ]
+    return "\n".join(lines)
+
+
+def verdict(entry: Entry) -> str:
+    """Return how an entry came out; by its ratio alone where nobody judged it when it was written."""
+    return entry.verdict if entry.verdict in WORDS else foreseen(entry.ratio)
 
 
 def _on_the_axis(entry: Entry) -> bool:

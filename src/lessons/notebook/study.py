@@ -53,6 +53,8 @@ def study(experiment: Experiment, guess: Quantity | SupportsFloat | None = None)
                 guessed,
                 passport.fingerprint,
                 prediction.textbook,
+                experiment.kind,
+                experiment.verdict(prediction, result),
             )
         )
     except LessonError as reason:

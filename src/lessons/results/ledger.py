@@ -17,7 +17,7 @@ from lessons.files import write_atomic
 from lessons.places import ledger_path
 from lessons.units import Quantity
 
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,8 @@ class Entry:
         guess: the reader's own, in that unit.
         machine: the fingerprint of the computer that measured.
         textbook: what the textbook's closed form gave, where the prediction adds to it.
+        kind: what the prediction claims, such as "ratio" (``lessons.experiments.base.Kind``).
+        verdict: how it came out, such as "as-foreseen" (``lessons.measure.verdict``).
     """
 
     id: str
@@ -40,6 +42,8 @@ class Entry:
     guess: float | None = None
     machine: str = ""
     textbook: Quantity | None = None
+    kind: str = "estimate"
+    verdict: str = ""
 
     @property
     def ratio(self) -> Quantity:
@@ -115,6 +119,8 @@ class Ledger:
             "measured": entry.measured.to_json(),
             "machine": entry.machine,
             "textbook": entry.textbook.to_json() if entry.textbook else None,
+            "kind": entry.kind,
+            "verdict": entry.verdict,
         }
         try:
             if entry.guess is not None:
@@ -154,14 +160,16 @@ def _read(path: Path) -> tuple[int, Entry] | None:
             raise ValueError(f"version {record['version']}")
         if record["id"] != path.name.removesuffix(".json"):
             raise ValueError("it is of another experiment")
-        texts, first = (record["title"], record["machine"]), record["first_written_ns"]
+        texts, first = (
+            [record[k] for k in ("title", "machine", "kind", "verdict")],
+            record["first_written_ns"],
+        )
         if type(first) is not int or not all(isinstance(text, str) for text in texts):
             raise TypeError("it has a value of another kind")
         predicted, measured = (_quantity(record[key]) for key in ("predicted", "measured"))
         textbook = _quantity(record["textbook"]) if record.get("textbook") else None
-        entry = Entry(
-            record["id"], record["title"], predicted, measured, machine=record["machine"], textbook=textbook
-        )
+        title, machine, kind, verdict = texts
+        entry = Entry(record["id"], title, predicted, measured, None, machine, textbook, kind, verdict)
         for shown in filter(None, (predicted, measured, textbook, entry.ratio)):
             str(shown)  # raises here what it would raise in the table
         return first, entry
