@@ -3,6 +3,7 @@ import random
 from dataclasses import replace
 from statistics import fmean
 
+import numpy as np
 import pytest
 
 from lessons.experiments import batching as x
@@ -162,14 +163,14 @@ def test_rows_on_a_device_are_nearly_free_up_to_the_ridge():
 
 
 def test_the_products_of_a_layer_may_be_bound_together():
-    """One by one, some may lie left of the ridge and others right of it: that makes half a per cent at most."""
+    """One by one, some may lie left of the ridge and others right of it: that makes 0.6 % at most."""
     bandwidth = PEAKS["cuda.bandwidth.read.dram"].value
-    for ridge in range(220, 250):
+    for ridge in np.arange(225, 242, 0.2):
         peaks = {**PEAKS, "cuda.matmul.bfloat16": Quantity(ridge * bandwidth, "FLOP/s")}
         gemms = [gemm(256, n, k, 2) for n, k in x.cuda.shapes()]
         seconds = x.cuda.layers * sum(time_bound(work, ridge * bandwidth, bandwidth) for work in gemms)
         together = x.cuda.predict(replace(PASSPORT, peaks=peaks)).ends["256 rows"]
-        assert together.value == pytest.approx(256 / seconds, rel=0.005)
+        assert together.value == pytest.approx(256 / seconds, rel=0.006)
 
 
 def test_the_best_rate_is_the_last_before_a_miss():
