@@ -190,16 +190,13 @@ def words(command, action, value):
 def named(value, sentence):
     """Tell whether a sentence names a value, in whatever form: as typed, as understood, or its beginning."""
     forms = [value, ending.one_line(value), repr(value)[1:-1], value.strip(), value.casefold()]
-    forms += [repr(value)[1:26], os.path.basename(value)[:25]]
+    forms += [value[:15], repr(value)[1:26], os.path.basename(value)[:25]]
     for kind in (int, float):
         with contextlib.suppress(ValueError, OverflowError):
             forms.append(str(kind(value)))
     begun = (f"no server answers at {NEEDED['url']}", "All connection attempts failed")  # the value was taken
-    return (
-        not value.strip()
-        or any(words in sentence for words in begun)
-        or any(form and form in sentence for form in forms)
-    )
+    invisible = not any(c.isprintable() and not c.isspace() for c in value)
+    return invisible or any(form and form in sentence for form in (*forms, *begun))
 
 
 def complaint(status, out, err, value=""):

@@ -162,7 +162,8 @@ def test_a_link_to_an_environment_elsewhere_is_not_followed(project, tmp_path):
 
 @pytest.mark.slow
 def test_an_interrupt_at_any_moment_costs_only_time(project):
-    code = "import sys, set_up; from pathlib import Path; set_up.ROOT = Path(sys.argv[1]); "
+    code = "import signal, sys, set_up; from pathlib import Path; set_up.ROOT = Path(sys.argv[1]); "
+    code += "signal.signal(signal.SIGINT, signal.default_int_handler); "  # a background job would ignore it
     code += "set_up.PACKAGES = ['tiny']; sys.argv[1:] = []; sys.exit(set_up.main())"
     command = [sys.executable, "-c", code, str(project)]
     around = {**os.environ, "PYTHONPATH": str(ROOT / "tools")}
