@@ -75,7 +75,7 @@ def slow(fake):
     return replace(fake.probe, measure=measure)
 fakes = [slow(Fake(CHASE, "a.")), slow(Fake(STREAM, "b."))]
 peaks.PROBES = (*fakes, disk.PROBE, page_cache.PROBE)
-sys.exit(main(["passport", "--if-needed"]))
+sys.exit(main(["passport", "--if-needed", "--output", "machine.json"]))
 """
 MODEL = """
 import sys
@@ -98,6 +98,7 @@ from lessons.units import Quantity
 time.sleep(0.3)
 Ledger().write(Entry("{name}.x", "a thing", Quantity(1.0, "s"), Quantity({value}, "s"), guess=3.0))
 """
+CARD = "from lessons.results import Ledger\nprint(len(Ledger().entries()), {value})"
 
 
 @dataclass
@@ -196,15 +197,7 @@ class Scratch:
     def passport(self) -> Command:
         folder = self.folder / "passport"
         folder.mkdir()
-        words = [
-            "env",
-            "-u",
-            "LESSONS_MACHINE",
-            sys.executable,
-            "-c",
-            PASSPORT,
-            str(ROOT / "tests" / "passport"),
-        ]
+        words = [sys.executable, "-c", PASSPORT, str(ROOT / "tests" / "passport")]
         return Command(
             "passport", words, folder, 12, lambda: (folder / "machine.json").unlink(missing_ok=True)
         )
@@ -265,10 +258,11 @@ class Scratch:
         return Command("book", [sys.executable, "tools/build_book.py"], self.project, 3, before)
 
     def chapter(self, name: str) -> None:
-        """Write a chapter that finds something else each turn."""
+        """Write a chapter that finds something else each turn, or the page that sums up."""
+        cell = CARD if name == "report_card" else CELL
         cells = [
             nbformat.v4.new_markdown_cell(f"# {name}", id="title"),
-            nbformat.v4.new_code_cell(CELL.format(name=name, value=1.0 + self.turn), id="cell"),
+            nbformat.v4.new_code_cell(cell.format(name=name, value=1.0 + self.turn), id="cell"),
         ]
         metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
         metadata["language_info"] = {"name": "python"}
@@ -320,7 +314,9 @@ class Scratch:
         return found
 
     def start(self, command: Command) -> subprocess.Popen:
-        with (self.folder / "output").open("w") as output:
+        (self.folder / "output").write_text("")
+        # Appended to, since what a killed one has started may write there, too.
+        with (self.folder / "output").open("a") as output:
             return subprocess.Popen(
                 command.words,
                 cwd=command.folder,
