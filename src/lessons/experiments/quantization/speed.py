@@ -100,7 +100,7 @@ class Speed(Experiment):
             label="predicted: bandwidth over bytes",
             zorder=5,
         )
-        labels = [f"{name}\n{format_bytes(step_bytes(name))}" for name in names]
+        labels = [f"{name}\n{format_bytes(step_bytes(name))}".replace(", ", ",\n") for name in names]
         ax.set_xticks(list(places), labels)
         ax.grid(axis="x", visible=False)
         figures.rate_axis(ax.yaxis, "tokens/s")
