@@ -118,8 +118,11 @@ def _make_narrow(figure: Figure) -> None:
 
 def _refit(figure: Figure, legend: Legend) -> None:
     """Give a legend below the panels as many columns as fit the figure's width."""
-    handles = [handle for handle in legend.legend_handles if handle is not None]
+    # A legend's own handles are copies, and those of error bars lack their marker.
+    drawn = {label: handle for ax in figure.axes for handle, label in zip(*ax.get_legend_handles_labels())}
     labels = [text.get_text() for text in legend.get_texts()]
+    copies = zip(labels, legend.legend_handles)
+    handles: list[Any] = [drawn.get(label, copy) for label, copy in copies]
     for columns in range(len(labels), 0, -1):
         legend.remove()
         legend = figure.legend(handles, labels, loc="outside lower center", ncols=columns)

@@ -43,7 +43,7 @@ def ends(experiment: Experiment, prediction: Outcome, result: Outcome) -> Table 
         [name, format_value(end.value, end.unit), result.ends[name], result.ends[name].ratio(end)]
         for name, end in prediction.ends.items()
     ]
-    return table(rows, ["", "predicted", found, f"{found} / predicted"])
+    return table(rows, ["", "predicted", found, "ratio"])
 
 
 def _operand(o: Operand) -> str:
