@@ -47,12 +47,8 @@ def main() -> int:
     parser.add_argument("--fresh", action="store_true", help="run every notebook again")
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started has to be ended too
-    try:
-        with alone(BUILD / "build.lock", "another build") as lock:
-            return build(args.fresh, lock)
-    except KeyboardInterrupt:
-        print("\nThe build was interrupted; the same command goes on where it was.", file=sys.stderr)
-        return 130
+    with alone(BUILD / "build.lock", "another build") as lock:
+        return build(args.fresh, lock)
 
 
 def build(fresh: bool, lock: tuple[int, ...] = ()) -> int:

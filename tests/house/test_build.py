@@ -130,7 +130,7 @@ def test_a_failed_site_leaves_the_old_one(kept, tmp_path, monkeypatch, capfd):
 
 
 def test_a_build_that_is_interrupted_or_may_not_write_ends_in_a_line(tmp_path, monkeypatch, capsys):
-    def interrupted(fresh):
+    def interrupted(*args):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(sys, "argv", ["build_book.py"])

@@ -246,7 +246,7 @@ def ways(path: Path) -> dict[str, Callable[[], None]]:
 
     def tokenizer() -> None:
         made = BPETokenizer(GGUF.open(path).metadata)
-        ids = [*made.encode("the <|im_end|>é\x04"), *made.encode_chat([{"role": "user", "content": "Hi"}])]
+        ids = [*made.encode("the <|im_end|> "), *made.encode_chat([{"role": "user", "content": "Hi"}])]
         made.decode(ids)
         assert all(0 <= id < made.vocab_size for id in ids)
 

@@ -8,7 +8,6 @@ from lessons.errors import LessonError
 
 SHOWN = ("torch", "numba", "numpy", "tokenizers")  # what computes; ``lessons doctor`` always lists these
 OTHERS = (
-    "filelock",
     "httpx",
     "matplotlib",
     "prometheus_client",

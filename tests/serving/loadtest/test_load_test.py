@@ -99,10 +99,10 @@ def test_an_interrupted_test_prints_what_it_measured(server):
         (["nonsense"], "nonsense"),
         (["127.0.0.1:8000"], "give one like http://127.0.0.1:8000"),
         (["http://127.0.0.1:99999"], "a port is from 1 to 65535"),
-        (["http://127.0.0.1:9", "--rate", "1e-9"], "give arrivals in seconds, or a higher rate"),
+        (["http://127.0.0.1:9", "--rate", "1e-9"], "a request a day is the least"),
         (["http://127.0.0.1:9", "--input-tokens", "1000000000000"], "give it fewer"),
         (["http://127.0.0.1:9", "--api-key", "no\nkey"], "the API key"),
-        (["http://127.0.0.1:9", "--trace", "/dev/null"], "holds no requests"),
+        (["http://127.0.0.1:9", "--trace", "/dev/null"], "is a device"),
         (["http://127.0.0.1:9", "--trace", "/"], "cannot read the trace"),
     ],
 )

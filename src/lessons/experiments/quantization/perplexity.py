@@ -96,10 +96,10 @@ class Perplexity(Experiment):
                 xytext=(-9, 5) if name != "NF4" else (9, -10),
                 ha="right" if name != "NF4" else "left",
             )
-        ax.set_xscale("log")
-        ax.set_yscale("log")
+        figures.rate_axis(ax.xaxis, "%", log=True)
+        figures.rate_axis(ax.yaxis, "nats", log=True)
         ax.set_xlabel("noise over signal, normal weights")
-        ax.set_ylabel("nats added to each token")
+        ax.set_ylabel("added to each token")
         ax.legend(loc="lower right")
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
