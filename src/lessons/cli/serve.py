@@ -6,7 +6,10 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import suppress
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +38,26 @@ def run(args: argparse.Namespace) -> None:
     weights = args.weights or default_weights(args.device)
     whole_numbers = weights == PACKED and args.device == "cpu"
     activations = args.activations or ("int8" if whole_numbers else "float32")
-    with suppress(KeyboardInterrupt):  # Ctrl-C is how one ends it, at any moment
+    with suppress(KeyboardInterrupt), ExitStack() as loading:  # Ctrl-C is how one ends it
+        loading.enter_context(_ended_at_once())
         llm = load(weights, args.device, activations=activations)
         api = build(llm, args.slots, args.blocks, args.policy)
-        serve(api, args.host, args.port, lambda address: print(f"serving at {address}", flush=True))
+
+        def announce(address: str) -> None:
+            print(f"serving at {address}", flush=True)
+            loading.close()
+
+        serve(api, args.host, args.port, announce)
+
+
+@contextmanager
+def _ended_at_once() -> Iterator[None]:
+    """Let Ctrl-C end the process: there is nothing to put away yet, and other libraries may lose an exception."""
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:  # ignored, as after nohup
+        yield
+        return
+    signal.signal(signal.SIGINT, lambda number, frame: os._exit(0))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
