@@ -2,6 +2,8 @@
 
 import importlib
 import json
+import os
+import signal
 import subprocess
 import sys
 
@@ -91,3 +93,34 @@ def test_doctor_fits_one_screen(tmp_path):
     assert len(lines) <= 24
     assert [line for line in lines if line.startswith("missing") and line.endswith("lessons passport")]
     assert all(line.startswith(("ok", "missing")) for line in lines)
+
+
+LOSES = """
+import sys, time
+from lessons.cli import main
+from lessons.llm import load
+def lose(*arguments, **named):
+    print("loading", flush=True)
+    while True:
+        try:
+            time.sleep(600)
+        except BaseException:  # as some libraries do while they are imported
+            pass
+load.load = lose
+sys.exit(main(["serve", "--port", "0"]))
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
+def test_a_server_that_is_loading_ends_on_ctrl_c_whatever_becomes_of_exceptions():
+    restored = lambda: signal.signal(signal.SIGINT, signal.default_int_handler)  # noqa: E731 - nohup ignores it
+    process = subprocess.Popen(
+        [sys.executable, "-c", LOSES], stdout=subprocess.PIPE, text=True, preexec_fn=restored
+    )
+    with process:
+        assert process.stdout.readline() == "loading\n"
+        process.send_signal(signal.SIGINT)
+        try:
+            assert process.wait(60) == 0
+        finally:
+            process.kill()

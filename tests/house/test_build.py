@@ -140,6 +140,7 @@ def test_a_build_that_is_interrupted_or_may_not_write_ends_in_a_line(tmp_path, m
     assert capsys.readouterr().err.strip().startswith("build: interrupted")
     (tmp_path / "file").write_text("")
     monkeypatch.setattr(build_book, "BUILD", tmp_path / "file")
+    monkeypatch.setattr(build_book, "build", lambda *args: (tmp_path / "file" / "kept").mkdir())
     assert ending.in_one_line("build", build_book.main) == 2
     said = capsys.readouterr().err.strip()
     assert "\n" not in said and str(tmp_path / "file") in said
