@@ -121,6 +121,6 @@ def test_a_server_that_is_loading_ends_on_ctrl_c_whatever_becomes_of_exceptions(
         assert process.stdout.readline() == "loading\n"
         process.send_signal(signal.SIGINT)
         try:
-            assert process.wait(60) == 0
+            assert process.wait(60) == 130
         finally:
             process.kill()

@@ -7,10 +7,7 @@ reaches the port may use it. In a browser that are pages of this computer, and t
 from __future__ import annotations
 
 import argparse
-import os
-import signal
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import suppress
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,34 +44,12 @@ def run(args: argparse.Namespace) -> None:
     weights = args.weights or default_weights(args.device)
     whole_numbers = weights == PACKED and args.device == "cpu"
     activations = args.activations or ("int8" if whole_numbers else "float32")
-<<<<<<< HEAD
-    heed()
-    with suppress(KeyboardInterrupt):  # Ctrl-C is how one ends it, at any moment
+    with suppress(KeyboardInterrupt):  # Ctrl-C is how one ends it
         llm = load(weights, args.device, activations=activations)
         api = build(llm, args.slots, args.blocks, args.policy, args.origin)
-        serve(api, args.host, args.port, lambda address: print(f"serving at {address}", flush=True))
-=======
-    with suppress(KeyboardInterrupt), ExitStack() as loading:  # Ctrl-C is how one ends it
-        loading.enter_context(_ended_at_once())
-        llm = load(weights, args.device, activations=activations)
-        api = build(llm, args.slots, args.blocks, args.policy)
 
         def announce(address: str) -> None:
             print(f"serving at {address}", flush=True)
-            loading.close()
+            heed()  # from here on there are answers to end; until here Ctrl-C ended the process
 
         serve(api, args.host, args.port, announce)
-
-
-@contextmanager
-def _ended_at_once() -> Iterator[None]:
-    """Let Ctrl-C end the process: there is nothing to put away yet, and other libraries may lose an exception."""
-    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:  # ignored, as after nohup
-        yield
-        return
-    signal.signal(signal.SIGINT, lambda number, frame: os._exit(0))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
->>>>>>> h-kill
