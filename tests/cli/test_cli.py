@@ -107,7 +107,8 @@ def lose(*arguments, **named):
         except BaseException:  # as some libraries do while they are imported
             pass
 load.load = lose
-sys.exit(main(["serve", "--port", "0"]))
+sys.argv = ["lessons", "serve", "--port", "0"]
+sys.exit(main())
 """
 
 
