@@ -10,6 +10,8 @@ their outputs are the pages; and whatever ends this, those that ran to their end
 from __future__ import annotations
 
 import json
+import os
+import tempfile
 import time
 from pathlib import Path
 
@@ -30,6 +32,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     if folder := config.getoption("--keep-outputs"):
+        # nbval's kernels have their files among this process's temporary ones, and a kill leaves them behind.
+        tempfile.tempdir = os.environ.get("JUPYTER_RUNTIME_DIR", tempfile.tempdir)
         config.pluginmanager.register(Keeper(folder, config.getoption("--keep-keys"), config), "keeper")
 
 

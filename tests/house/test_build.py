@@ -179,11 +179,14 @@ def test_a_new_folder_takes_the_old_ones_place_whatever_a_kill_has_left(tmp_path
 
 def test_what_ran_before_a_kill_is_not_run_again(kept, tmp_path, monkeypatch):
     kills = "import os, psutil; psutil.Process(os.getppid()).kill()"
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
     sources = [write(tmp_path / "book" / "one.ipynb", "1"), write(tmp_path / "book" / "two.ipynb", kills)]
     monkeypatch.setattr(build_book, "notebooks", lambda: sources)
     assert build_book.run_notebooks() is None
     write(sources[1], "1")
     assert list(build_book.run_notebooks()) == ["two"]
+    assert not list((tmp_path / "tmp").glob("*.json"))  # the killed kernel's
 
 
 def test_what_somebody_is_just_writing_changes_no_key(kept, tmp_path):
