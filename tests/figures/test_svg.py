@@ -62,6 +62,15 @@ def test_a_phone_gets_a_narrow_drawing_with_its_panels_stacked():
     assert picture((2, 1)).html.count("<svg ") == 2
 
 
+def test_a_stacked_panel_has_labels_of_its_own():
+    figure, (left, right) = figures.new((1, 2))
+    for ax in (left, right):
+        ax.plot([0, 1], [3, 7])
+    right.tick_params(axis="y", labelleft=False)
+    figures.render(figure, "two lines")
+    assert all(tick.label1.get_visible() for tick in right.yaxis.get_major_ticks())
+
+
 def test_a_legend_below_the_panels_fits_a_phone():
     figure, (ax,) = figures.new()
     for i in range(5):

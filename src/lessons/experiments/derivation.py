@@ -21,7 +21,7 @@ OPERATIONS: dict[type[ast.operator], Callable[[float, float], float]] = {
     ast.Pow: operator.pow,
 }
 SIGNS = {"*": "×", "-": "−", "**": "^"}
-COUNTED = ("1", "rows", "tokens")  # units that take no prefix
+UNPREFIXED = ("1", "rows", "tokens")  # units that take no prefix
 DIGITS = 4  # significant, so that who recomputes a result from the shown operands gets it
 
 
@@ -48,7 +48,7 @@ class Operand:
     def shown(self) -> str:
         """The value as readers see it, with its unit; what can be counted has no decimals."""
         value, unit = float(self.quantity.value), self.quantity.unit
-        if unit in COUNTED and value.is_integer():
+        if unit in UNPREFIXED and value.is_integer():
             return f"{value:,.0f} {unit}".removesuffix(" 1")
         return format_value(value, unit, DIGITS)
 

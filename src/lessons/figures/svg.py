@@ -110,6 +110,9 @@ def _make_narrow(figure: Figure) -> None:
         for ax, spec in panels:
             if spec is not None:
                 ax.set_subplotspec(tall[spec.num1])
+                ax.tick_params(
+                    axis="y", labelleft=True
+                )  # a neighbour on the left may have carried the labels
         height *= grid.ncols
     figure.set_size_inches(NARROW, height)
     for legend in list(figure.legends):

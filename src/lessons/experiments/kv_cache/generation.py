@@ -41,8 +41,8 @@ class Generation(Experiment):
             "max(F / P, B / R) / (B / R)",
             {
                 "F": Operand("operations of all tokens", Quantity(works[-1].flop, "OP"), SHAPE),
-                "P": Operand("our product of packed weights", product),
-                "B": Operand("bytes of the packed weights", Quantity(weights, "B"), SHAPE),
+                "P": Operand("product of packed weights and int8", product),
+                "B": Operand("packed weights", Quantity(weights, "B"), SHAPE),
                 "R": Operand("reads in memory", read),
             },
         )

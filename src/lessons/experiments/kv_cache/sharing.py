@@ -53,7 +53,7 @@ class Sharing(Experiment):
                 "n": Operand("all prompts", Quantity(sum(lengths), "tokens"), "counted"),
                 "m": Operand("to compute, shared ones once", Quantity(computed, "tokens"), "counted"),
                 "F": Operand("operations of a token", Quantity(flop, "OP"), "shape of SmolLM2-135M"),
-                "P": Operand("our product of packed weights", product),
+                "P": Operand("product of packed weights and int8", product),
             },
         )
         ends = _ends(*(product.inverse(tokens * flop, "s") for tokens in (sum(lengths), computed)))
