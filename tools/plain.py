@@ -17,7 +17,8 @@ from pybtex.database import Entry, parse_file
 from pybtex.richtext import Text
 
 BLOCK = re.compile(
-    r"^(?P<fence>`{3,})(?P<name>\{[\w-]+\})?[ ]*(?P<argument>.*)\n(?P<body>(?:.*\n)*?)(?P=fence)[ ]*$", re.M
+    r"^(?P<fence>`{3,}|:{3,})(?P<name>\{[\w-]+\})?[ ]*(?P<argument>.*)\n(?P<body>(?:.*\n)*?)(?P=fence)[ ]*$",
+    re.M,
 )
 ROLE = re.compile(r"\{(?P<name>[\w:]+)\}`(?P<text>[^`]+?)(?:\s*<(?P<target>[^`>]+)>)?`")
 LABEL = re.compile(r"^\((?P<label>[\w-]+)\)=\n+(?P<marks>#+) (?P<title>.+)$", re.M)
@@ -79,6 +80,10 @@ class Page:
             case "{solution}":
                 summary = f"Solution to exercise {self.numbers[found['argument']]}"
                 return f"<details><summary>{summary}</summary>\n\n{body}\n\n</details>"
+            case "{admonition}":
+                return "\n".join(
+                    f"> {line}".rstrip() for line in f"**{found['argument']}**\n\n{body}".split("\n")
+                )
         raise NotPlain(f"the directive {found['name']}")
 
     def _role(self, found: re.Match[str]) -> str:
@@ -90,6 +95,8 @@ class Page:
                 return f'[{text}](glossary.ipynb#{anchor(target)} "{definitions(self.book)[target]}")'
             case "doc":
                 return f"[{text if found['target'] else title(self.book, target)}]({target}.ipynb)"
+            case "ref" | "numref" if target in self.numbers:
+                return text if found["target"] else f"Exercise {self.numbers[target]}"
             case "ref":
                 return f"[{self.titles[target]}](#{anchor(self.titles[target])})"
             case "eq":
