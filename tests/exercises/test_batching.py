@@ -4,14 +4,16 @@ import pytest
 from pages import exercises, solution
 
 from lessons import datasheets
-from lessons.experiments.batching.slots import queue
 from lessons.formulas import batching, kv_cache
-from lessons.serving.workload import LogNormal
+from lessons.serving.workload import AtOnce, Fixed, LogNormal, workload
+
+SEED = 20220711  # of the chapter's queues
 
 
 def useful(sigma):
     """Return the share of useful rows of eight slots for answers that are so unequal."""
-    return batching.static_utilization([r.max_tokens for r in queue(48, LogNormal(10, sigma, 64))], 8)
+    requests = workload(48, AtOnce(), Fixed(2), LogNormal(10, sigma, 64), seed=SEED)
+    return batching.static_utilization([request.max_tokens for request in requests], 8)
 
 
 def own(rate=20, latency=8, prompt=1500, answer=300):
