@@ -13,7 +13,9 @@ def passport(spread=0.02, **changes):
     rates |= {"matmul.float32": 80, "matmul.bfloat16": 80}
     rates |= {key.replace("__", "."): rate for key, rate in changes.items()}
     peaks = {
-        f"cpu.{key}.1": Quantity(rate, "FLOP/s", rate * (1 - spread), rate * (1 + spread), 15)
+        f"cpu.{key}.1": Quantity(
+            rate, "OP/s" if "int8" in key else "FLOP/s", rate * (1 - spread), rate * (1 + spread), 15
+        )
         for key, rate in rates.items()
         if rate
     }

@@ -5,6 +5,7 @@ Unlike ``doubts`` these are no signs of a busy machine. They are what a processo
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from lessons.passport.document import Passport, PassportError
@@ -85,9 +86,10 @@ def oddities(passport: Passport) -> list[str]:
     found = []
     for rule in RULES:
         try:
-            ratio = passport.peak(rule.upper).ratio(passport.peak(rule.lower))
+            upper, lower = passport.peak(rule.upper), passport.peak(rule.lower)
         except PassportError:
             continue
+        ratio = replace(upper, unit=lower.unit).ratio(lower)  # integers are counted in OP/s
         sentence = rule.below if ratio.high < rule.least else rule.above if ratio.low > rule.most else ""
         if sentence:
             found.append(sentence.format(ratio=f"{ratio.value:.2g}"))

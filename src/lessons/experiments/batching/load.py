@@ -82,17 +82,17 @@ class Load(Experiment):
         from lessons import figures
 
         (ax,) = figure.axes
-        for name, colour, marker in (("p99", "orange", "s"), ("p50", "blue", "o")):
+        for name, colour in (("p99", "orange"), ("p50", "blue")):
             label = f"{'99th percentile' if name == 'p99' else 'median'}, simulated"
-            look = {"color": figures.COLOURS[colour], "marker": marker}
-            figures.measured(ax, RATES, result.data[name], label=label, **look)
-        figures.time_axis(ax.yaxis, log=True)
-        highest = max(result.data["p99"])
+            look = {"color": figures.COLOURS[colour], "marker": "D", "linestyle": "-."}
+            ax.plot(RATES, result.data[name], label=label, **look)
         brim = prediction.quantity.value
-        figures.predicted(ax, [brim, brim], [min(result.data["p50"]), highest], "saturation, predicted")
+        ends = [min(result.data["p50"]), max(result.data["p99"])]
+        figures.predicted(ax, [brim, brim], ends, "saturation, predicted")
+        figures.time_axis(ax.yaxis, log=True)
         ax.set_xlabel("requests/s offered")
         ax.set_ylabel("time to the first token")
-        ax.legend(loc="upper left")
+        figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2)
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         brim, data = result.quantity.value, result.data
