@@ -172,12 +172,13 @@ class Timeline(Experiment):
         spared = differs(_paired(runs["continuous"], runs["chunked prefill"], "paces")) > 0
         misses = static, chunked = _missed(prediction, result)
         clock = {foreseen(miss) for miss in misses}
-        expanded = foreseen(static) == MORE and differs(static.ratio(chunked)) > 0
+        longer = MORE in clock and LESS not in clock
+        expanded = longer and differs(static.ratio(chunked)) > 0
         return [
             {1: "window-costs", -1: "window-pays", 0: "window-alike"}[window],
             "writers-spared" if spared else "writers-alike",
             self.verdict(prediction, result),
-            *["waits-longer"] * (MORE in clock),
+            *["waits-longer"] * longer,
             *["static-longest"] * expanded,
             *["waits-shorter"] * (LESS in clock and MORE not in clock),
         ]
