@@ -3,8 +3,8 @@
     pytest -p keep_outputs --keep-outputs FOLDER --nbval-lax book/cpu_memory.ipynb
 
 Each notebook that runs to its end without a failure is written to FOLDER at once and whole, with its outputs, when it
-began, the seconds it took, where that was, and the key that --keep-keys has for its name. So the notebooks are run once, as tests, and
-their outputs are the pages; and whatever ends this, those that ran to their end need not run again.
+began, the seconds it took, its stamp, and the key that --keep-keys has for its name. So the notebooks are run once, as
+tests, and their outputs are the pages; and whatever ends this, those that ran to their end need not run again.
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ from functools import cache
 from pathlib import Path
 
 import nbformat
-from pybtex.database import Entry, parse_file
 from project import numbers
+from pybtex.database import Entry, parse_file
 from pybtex.richtext import Text
 
 BLOCK = re.compile(

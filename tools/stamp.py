@@ -26,7 +26,9 @@ def stamp(began: float) -> list[str]:
     day = datetime.datetime.fromtimestamp(began).date()
     found = versions()
     packages = ", ".join(f"{name} {found[key]}" for key, name in NAMES.items() if key in found)
-    return [part for part in (machine(topology.read()), f"{day.day} {day:%B %Y}", commit(ROOT), packages) if part]
+    return [
+        part for part in (machine(topology.read()), f"{day.day} {day:%B %Y}", commit(ROOT), packages) if part
+    ]
 
 
 def machine(here: Topology) -> str:

@@ -45,10 +45,19 @@ def lend(app: Sphinx, doctree: nodes.document, page: str) -> None:
     for word in doctree.findall(nodes.inline):
         link = word.parent
         if "std-term" in word.get("classes", ()) and isinstance(link, nodes.reference):
-            link["reftitle"] = meanings[link.get("refid") or link["refuri"].rpartition("#")[2]]
+            link["reftitle"] = meanings[
+                link.get("refid") or link["refuri"].rpartition("#")[2]
+            ]
     if words:
         top = next(doctree.findall(nodes.section))
-        top.insert(0, addnodes.index(entries=[("single", word, top["ids"][0], "main", None) for word in words]))
+        top.insert(
+            0,
+            addnodes.index(
+                entries=[
+                    ("single", word, top["ids"][0], "main", None) for word in words
+                ]
+            ),
+        )
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
