@@ -119,7 +119,7 @@ def plain_glossary(book: Path) -> nbformat.NotebookNode:
     """Return the glossary as a notebook of one cell, with a heading for each term to jump to."""
     page = Page(book)
     entries = [
-        f"### {term}\n\n{page.rewrite(text)}" for term, text in sorted(_glossary(book).items(), key=_in_order)
+        f"### {term}\n\n{page.rewrite(text)}" for term, text in sorted(glossary(book).items(), key=_in_order)
     ]
     notebook = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_markdown_cell("\n\n".join(["# Glossary", *entries]))]
@@ -146,13 +146,14 @@ def title(book: Path, page: str) -> str:
 @cache
 def definitions(book: Path) -> dict[str, str]:
     """Return the first sentence that the glossary says of each term, as text for a tooltip."""
-    bare = {term: ROLE.sub(lambda found: found["text"], text) for term, text in _glossary(book).items()}
+    bare = {term: ROLE.sub(lambda found: found["text"], text) for term, text in glossary(book).items()}
     plain = {term: re.sub(r"[*_`$\\]", "", text).replace('"', "'") for term, text in bare.items()}
     return {term: re.split(r"(?<=\.)\s", text, maxsplit=1)[0] for term, text in plain.items()}
 
 
 @cache
-def _glossary(book: Path) -> dict[str, str]:
+def glossary(book: Path) -> dict[str, str]:
+    """Return what the glossary says of each term."""
     text = (book / "glossary.md").read_text(encoding="utf-8")
     body = re.search(r"^```\{glossary\}\n(.*?)^```$", text, re.M | re.S)[1]
     entries = re.findall(r"^((?:\S.*\n)+)((?:[ ]+\S.*\n|\n(?=[ ]))+)", OPTION.sub("", body), re.M)
