@@ -48,16 +48,9 @@ def lend(app: Sphinx, doctree: nodes.document, page: str) -> None:
             link["reftitle"] = meanings[
                 link.get("refid") or link["refuri"].rpartition("#")[2]
             ]
-    if words:
-        top = next(doctree.findall(nodes.section))
-        top.insert(
-            0,
-            addnodes.index(
-                entries=[
-                    ("single", word, top["ids"][0], "main", None) for word in words
-                ]
-            ),
-        )
+    # Without a target of its own it is one with the page that the search finds by its text.
+    found_here = [("single", word, "", "main", None) for word in words]
+    next(doctree.findall(nodes.section)).insert(0, addnodes.index(entries=found_here))
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
