@@ -17,7 +17,6 @@ from typing import Any
 import nbformat
 from keep_outputs import KEY
 from project import BUILD, ROOT
-from stamp import STAMP
 
 from lessons.places import passport_path
 
@@ -84,14 +83,14 @@ def is_kept(notebook: Path, key: str) -> bool:
 
 
 def page(notebook: Path) -> nbformat.NotebookNode:
-    """Return the source as it is now, with the outputs and the stamp that it had when it was run."""
+    """Return the source as it is now, with the outputs that its code cells had when they were run."""
     now, before = nbformat.read(notebook, as_version=4), nbformat.read(KEPT / notebook.name, as_version=4)
+    now.metadata["stamp"] = before.metadata.get("stamp", [])  # where its numbers were made
     shown = iter([cell for cell in before.cells if cell.cell_type == "code"])
     for cell in now.cells:
         if cell.cell_type == "code":
             ran = next(shown)
             cell.outputs, cell.execution_count = ran.outputs, ran.execution_count
-    now.metadata[STAMP] = before.metadata.get(STAMP, [])
     return now
 
 
