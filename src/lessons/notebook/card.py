@@ -13,7 +13,7 @@ from lessons.notebook.derivations import sum_html, sum_text
 from lessons.notebook.highlight import highlighted
 from lessons.notebook.ruler import Mark, ruler
 from lessons.notebook.tables import Table, table
-from lessons.units import Quantity, format_value
+from lessons.units import Quantity
 
 KINDS = {
     "count": "a count, which must come out equal",
@@ -86,16 +86,9 @@ class Card:
         """What a ratio divides, predicted and found: a ratio that agrees may hide two that don't."""
         if not self.prediction.ends:
             return None
-        rows: list[list[Any]] = [
-            [
-                name,
-                format_value(end.value, end.unit),
-                self.result.ends[name],
-                self.result.ends[name].ratio(end),
-            ]
-            for name, end in self.prediction.ends.items()
-        ]
-        return table(rows, ["", "predicted", self.found, f"{self.found} / predicted"])
+        both = [(name, end, self.result.ends[name]) for name, end in self.prediction.ends.items()]
+        rows = [[name, end, found, found.ratio(end)] for name, end, found in both]
+        return table(rows, ["", "predicted", self.found, "ratio"])
 
     def __str__(self) -> str:
         values = table(self.values, ["", self.experiment.title])
