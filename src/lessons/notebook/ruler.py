@@ -91,7 +91,8 @@ def limits(marks: Sequence[Mark], predicted: float, roomy: bool = False) -> tupl
 def ticks(low: float, high: float, most: int) -> list[float]:
     """Return round values between two decimal logarithms, as dense as ``most`` allows."""
     exponents = range(math.floor(low), math.ceil(high) + 1)
-    step, mantissas = 1, (1, 2, 5)
+    step = 1
+    mantissas: tuple[int, ...] = (1, 2, 5)
     while True:
         values = [
             float(f"{m}e{k}") for k in exponents if k % step == 0 for m in mantissas
@@ -223,7 +224,8 @@ def _lane(mark: Mark, y: float, bottom: float, scale: Scale, unit: str, font: fl
             f" M {end:.1f} {y - 5:.1f} v 10" for end, value in ((left, mark.low), (right, mark.high))
             if drawable(value)
         )  # fmt: skip
-        interval = f'<path d="M {left:.1f} {y:.1f} H {right:.1f}{caps}" stroke="{paint}" stroke-width="2" fill="none"/>'
+        interval = f'<path d="M {left:.1f} {y:.1f} H {right:.1f}{caps}" stroke="{paint}" stroke-width="2" fill="none"'
+        interval += ' stroke-dasharray="3 2"/>' if mark.kind == "predicted" else "/>"
     halo = f"paint-order:stroke;stroke:{_paint('bg')};stroke-width:4px;stroke-linejoin:round"
     hidden = ' data-mark="guess"' if mark.kind == "guess" else ""
     return (
