@@ -280,9 +280,16 @@
         const text = group.querySelector("text");
         const beyond = share < 0 ? ["← ", ""] : share > 1 ? ["", " →"] : ["", ""];
         text.textContent = `${beyond[0]}your guess ${format(value, this.unit)}${beyond[1]}`;
-        const fits = x + 16 + letter * text.textContent.length <= right + left;
-        text.setAttribute("x", fits ? 16 : -16);
-        text.setAttribute("text-anchor", fits ? "start" : "end");
+        const length = letter * text.textContent.length;
+        const width = right + left;
+        // Beside the mark; where there is no room, above it.
+        const [anchor, at, up] =
+          x + 16 + length <= width ? ["start", 16, 0]
+          : x - 16 - length >= 0 ? ["end", -16, 0]
+          : ["middle", Math.min(Math.max(x, length / 2), width - length / 2) - x, -9];
+        text.setAttribute("text-anchor", anchor);
+        text.setAttribute("x", at.toFixed(1));
+        text.setAttribute("dy", up);
         group.setAttribute("transform", `translate(${x.toFixed(1)} 0)`);
       }
       const tile = this.section.querySelector(".lessons-your-guess");

@@ -42,7 +42,7 @@ class Card:
         prediction, result: live or recorded.
         guess: the reader's own, in the experiment's base unit.
         badge: where a recorded result comes from; nothing for one of this machine.
-        asks: the web page asks for a guess before it shows the rest (book/assets/guess.js).
+        asks: the web page asks for a guess before it shows the rest (book/assets/guess.js); only without a ``guess``.
     """
 
     experiment: Experiment
@@ -159,7 +159,7 @@ class Card:
 
     def _tiles(self) -> str:
         tiles = [_tile(name, quantity) for name, quantity in self.values]
-        if self.asks and self.guess is None:  # the page's script fills it
+        if self.asks:  # the page's script fills it
             tiles.insert(0, '<div class="lessons-your-guess" hidden><dt>your guess</dt><dd></dd></div>')
         return f'<dl class="lessons-values">{"".join(tiles)}</dl>'
 

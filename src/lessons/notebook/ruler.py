@@ -6,6 +6,7 @@ import html
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from lessons.figures.style import BACKGROUND, COLOURS, FOREGROUND, MUTED
 from lessons.measure.verdict import BAND
@@ -25,6 +26,29 @@ LOOKS = {
     "simulated": ("blue", ""),
     "recorded": ("blue", ""),
 }
+
+
+class Size(NamedTuple):
+    """A drawing for one width of the card.
+
+    Attributes:
+        name: "wide" or "narrow".
+        width, font: in its own pixels, which are about those of the screen.
+        ticks: how many at most.
+        style: as CSS; without the site's style sheet only the wide one is shown.
+    """
+
+    name: str
+    width: float
+    font: float
+    ticks: int
+    style: str
+
+
+SIZES = (
+    Size("wide", 640, 13, 7, "max-width:720px"),
+    Size("narrow", 320, 12.5, 4, "display:none;max-width:420px"),
+)
 
 
 @dataclass(frozen=True)
@@ -118,37 +142,32 @@ def ruler(name: str, kind: str, unit: str, marks: Sequence[Mark], asks: bool = F
     if not all(drawable(m.value) for m in marks[-2:]):
         return ""
     shown = [m for m in marks if drawable(m.value)]
-    sizes = {"wide": (640.0, 13.0, 7, "720px", ""), "narrow": (320.0, 12.5, 4, "420px", "display:none;")}
-    return "".join(_svg(f"{name}-{size}", size, kind, unit, shown, asks, *how) for size, how in sizes.items())
-
-
-def _svg(
-    name: str, size: str, kind: str, unit: str, marks: Sequence[Mark], asks: bool, width: float, font: float,
-    most: int, widest: str, hidden: str,
-) -> str:  # fmt: skip
-    predicted = marks[-2]
-    low, high = limits(marks, predicted.value, asks)
-    scale = Scale(low, high, EDGE, width - EDGE)
-    guessed = marks[0].kind == "guess"
-    if asks and not guessed:  # the page moves this mark to what the reader guesses
+    predicted = shown[-2].value
+    low, high = limits(shown, predicted, asks)
+    if asks:  # the page moves this mark to what the reader guesses, and names it
         middle = 10 ** ((low + high) / 2)
-        marks = [Mark("guess", "your guess", middle, middle, middle), *marks]
-    bottom = LANE * len(marks) + 2
-    top = LANE if asks and not guessed else 0.0
-    lanes = [_lane(m, LANE * (i + 0.5), bottom, scale, unit, font) for i, m in enumerate(marks)]
-    parts = [
-        _ground(name, kind, predicted.value, scale, bottom),
-        _axis(scale, unit, bottom, font, most),
-        *lanes,
-    ]
-    height = bottom + AXIS - 4
-    boxes = {"guess": f"0 0 {width:g} {height:g}", "bare": f"0 {top:g} {width:g} {height - top:g}"}
-    data = {"low": low, "high": high, "left": EDGE, "right": width - EDGE, "letter": CHARACTER * font}
+        shown = [Mark("guess", "", middle, middle, middle), *shown]
+    bottom = LANE * len(shown) + 2
+    drawings = []
+    for size in SIZES:
+        scale = Scale(low, high, EDGE, size.width - EDGE)
+        lanes = [_lane(m, LANE * (i + 0.5), bottom, scale, unit, size.font) for i, m in enumerate(shown)]
+        ground = _ground(f"{name}-{size.name}", kind, predicted, scale, bottom)
+        drawings.append(_svg(size, scale, bottom, [ground, _axis(scale, unit, bottom, size), *lanes], asks))
+    return "".join(drawings)
+
+
+def _svg(size: Size, scale: Scale, bottom: float, parts: list[str], asks: bool) -> str:
+    """Return a drawing, without its first lane where the guess in it is still to come."""
+    height, top = bottom + AXIS - 4, LANE if asks else 0.0
+    bare = f"0 {top:g} {size.width:g} {height - top:g}"
+    data = {"low": scale.low, "high": scale.high, "left": scale.left, "right": scale.right}
+    data["letter"] = CHARACTER * size.font
     return (
-        f'<svg class="lessons-ruler lessons-{size}" aria-hidden="true" width="100%" viewBox="{boxes["bare"]}" '
-        f'data-box="{boxes["guess"]}" data-bare="{boxes["bare"]}" '
+        f'<svg class="lessons-ruler lessons-{size.name}" aria-hidden="true" width="100%" viewBox="{bare}" '
+        f'data-bare="{bare}" data-box="0 0 {size.width:g} {height:g}" '
         + "".join(f'data-{key}="{value:.6g}" ' for key, value in data.items())
-        + f'style="{hidden}max-width:{widest};font:{font:g}px system-ui,sans-serif">{"".join(parts)}</svg>'
+        + f'style="{size.style};font:{size.font:g}px system-ui,sans-serif">{"".join(parts)}</svg>'
     )
 
 
@@ -175,22 +194,22 @@ def _box(left: float, right: float, bottom: float) -> str:
     )
 
 
-def _axis(scale: Scale, unit: str, bottom: float, font: float, most: int) -> str:
+def _axis(scale: Scale, unit: str, bottom: float, size: Size) -> str:
     ink, faint, free = _paint("fg"), _paint("muted"), 0.0
     parts = [
         f'<path d="M {scale.left:g} {bottom:g} H {scale.right:g}" stroke="{ink}" stroke-width="1" fill="none"/>'
     ]
-    for value in ticks(scale.low, scale.high, most):
+    for value in ticks(scale.low, scale.high, size.ticks):
         x, text = scale.place(value), _short(value, unit, 1)
         if unit in UNPREFIXED:
             text = text.removesuffix(f" {unit}")
-        half = CHARACTER * font * len(text) / 2
+        half = CHARACTER * size.font * len(text) / 2
         middle = min(max(x, half), scale.right + EDGE - half)
         parts.append(f'<path d="M {x:.1f} 0 V {bottom:g}" stroke="{faint}" stroke-width="0.7"/>')
         parts.append(f'<path d="M {x:.1f} {bottom:g} v 4" stroke="{ink}" stroke-width="1"/>')
         if middle - half >= free:
             parts.append(
-                f'<text x="{middle:.1f}" y="{bottom + 6 + font:.1f}" text-anchor="middle" fill="{ink}">'
+                f'<text x="{middle:.1f}" y="{bottom + 6 + size.font:.1f}" text-anchor="middle" fill="{ink}">'
                 f"{html.escape(text)}</text>"
             )
             free = middle + half + GAP

@@ -57,7 +57,7 @@ def study(experiment: Experiment, guess: Quantity | SupportsFloat | _Unasked | N
         return
     ledger = Ledger()
     guessed = ledger.guess(experiment.id) if guessed is None else guessed
-    show(experiment, prediction, result, guessed, asks=asks)
+    show(experiment, prediction, result, guessed, asks=asks and guessed is None)
     if name:
         _show(_markdown(f"*This result is not on the report card, because `{name}` was changed.*"))
         return
