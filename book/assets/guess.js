@@ -153,7 +153,10 @@
           "div",
           { className: "lessons-row" },
           make("button", { type: "submit", textContent: "Lock in" }),
-          this.link("Show without guessing", () => this.show()),
+          this.link("Show without guessing", () => {
+            this.show();
+            this.desk.querySelector("button").focus({ preventScroll: true });
+          }),
         ),
       );
       form.addEventListener("submit", (event) => {

@@ -108,6 +108,10 @@ def test_a_guess_then_the_sum_then_the_side_then_the_measurement(chapter, browse
     ("measured", "side", "said"),
     [
         (4e-3, "Below", "below the prediction: it came out above"),
+        (3.74e-3, "Within a quarter", "so it came out"),
+        (3.76e-3, "Above", "so it came out"),
+        (2.41e-3, "Within a quarter", "so it came out"),
+        (2.39e-3, "Below", "so it came out"),
         (2e-3, "Within a quarter", "it came out below"),
         (3e-3, "Within a quarter", "within a quarter of the prediction: so it came out"),
     ],

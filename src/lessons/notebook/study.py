@@ -6,8 +6,8 @@ import contextlib
 import math
 import os
 from collections.abc import Callable
-from enum import Enum
 from functools import cache
+from types import EllipsisType
 from typing import Any, SupportsFloat
 
 from lessons.errors import LessonError
@@ -18,16 +18,7 @@ from lessons.results import Entry, Ledger
 from lessons.units import Quantity
 
 
-class _Unasked(Enum):
-    """The default of a guess: None, where it is written, asks for one."""
-
-    UNASKED = 0
-
-
-UNASKED = _Unasked.UNASKED
-
-
-def study(experiment: Experiment, guess: Quantity | SupportsFloat | _Unasked | None = UNASKED) -> None:
+def study(experiment: Experiment, guess: Quantity | SupportsFloat | EllipsisType | None = ...) -> None:
     """Show a prediction, run the experiment on this machine, draw both, explain, and write the ledger.
 
     Args:
@@ -44,7 +35,7 @@ def study(experiment: Experiment, guess: Quantity | SupportsFloat | _Unasked | N
         LessonError: before anything runs, for a guess that is no number.
     """
     asks = guess is None
-    guessed = None if guess is None or guess is UNASKED else as_number(guess, experiment.unit)
+    guessed = None if guess is None or isinstance(guess, EllipsisType) else as_number(guess, experiment.unit)
     passport = this_passport()
     name = changed(experiment)
     try:
