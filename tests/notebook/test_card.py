@@ -103,16 +103,16 @@ def test_the_ground_tells_what_counts():
 
 
 def test_each_mark_has_its_own_shape_and_its_own_line():
-    guessed, elsewhere = soup(card(textbook=1e-3, guess=9e-3)), soup(card(badge="on A Card"))
-    marks = guessed.select(".lessons-wide .lessons-mark") + elsewhere.select(
-        ".lessons-wide .lessons-mark-recorded"
-    )
-    shapes = {
-        str([shape.name, shape.get("d")]) for mark in marks for shape in mark.find_all(recursive=False)[1:-1]
+    shown = [card(textbook=1e-3, guess=9e-3), card(badge="on A Card"), card(simulated=True)]
+    marks = {
+        mark["class"][1]: mark for one in shown for mark in soup(one).select(".lessons-wide .lessons-mark")
     }
-    lines = [mark.path.get("stroke-dasharray") for mark in marks]
-    assert len(marks) == 5 and len(shapes) == 4  # the prediction is the line alone
-    assert len(set(lines[:4])) == 4 and lines[3] is None
+    shapes = [
+        str([s.name, s.get("d")]) for mark in marks.values() for s in mark.find_all(recursive=False)[1:-1]
+    ]
+    lines = {name: mark.path.get("stroke-dasharray") for name, mark in marks.items()}
+    assert len(marks) == 6 and len(set(shapes)) == len(shapes) == 5  # the prediction is the line alone
+    assert len(set(lines.values())) == 6 and lines["lessons-mark-measured"] is None
 
 
 def test_only_an_asking_card_asks_and_without_script_it_hides_nothing():

@@ -17,14 +17,15 @@ EDGE = 14.0  # from the drawing's edge to the axis's end
 GAP = 10.0  # between a mark and its label
 CHARACTER = 0.56  # the width of a letter, in heights: a generous mean
 UNPREFIXED = ("tokens", "tokens/s", "rows")  # an axis says its numbers alone
-# By what a mark is: its colour, and how the line down to the axis is broken. The shapes are in _shape.
+# By what a mark is: its colour, and how the line down to the axis is broken, as in the figures (lessons.figures) where
+# these have the kind. The shapes are in _shape.
 LOOKS = {
-    "guess": ("purple", "1 4"),
-    "textbook": ("green", "8 3 1 3"),
+    "guess": ("purple", "6 3 1 3 1 3"),
+    "textbook": ("green", "11 4"),
     "predicted": ("vermilion", "6 4"),
     "measured": ("blue", ""),
-    "simulated": ("blue", ""),
-    "recorded": ("blue", ""),
+    "simulated": ("blue", "7 3 1 3"),
+    "recorded": ("blue", "1 3"),
 }
 
 
@@ -260,14 +261,16 @@ def _shape(kind: str, y: float, paint: str) -> str:
     hollow = f'fill="{_paint("bg")}" stroke="{paint}" stroke-width="2"'
     match kind:
         case "guess":
-            return f'<path d="M 0 {y - 7:.1f} l 7 7 l -7 7 l -7 -7 z" {hollow}/>'
+            return f'<path d="M -7 {y - 6:.1f} h 14 l -7 12 z" {hollow}/>'
         case "textbook":
-            return f'<path d="M -6 {y + 5:.1f} h 12 l -6 -11 z" {hollow}/>'
+            return f'<path d="M -5 {y - 5:.1f} l 10 10 m 0 -10 l -10 10" {hollow}/>'
+        case "measured":
+            return f'<circle cy="{y:.1f}" r="5.5" fill="{paint}"/>'
+        case "simulated":
+            return f'<path d="M 0 {y - 7:.1f} l 6 7 l -6 7 l -6 -7 z" fill="{paint}"/>'
         case "recorded":
             return f'<rect x="-5" y="{y - 5:.1f}" width="10" height="10" {hollow}/>'
-        case "measured" | "simulated":
-            return f'<circle cy="{y:.1f}" r="5.5" fill="{paint}"/>'
-    return ""
+    return ""  # a prediction is its line alone
 
 
 def _short(value: float, unit: str, digits: int = 3) -> str:
