@@ -1,6 +1,7 @@
 """A result is the book's only where nothing was changed from the source that it was printed with."""
 
 import pkgutil
+import sys
 from copy import copy
 from importlib import import_module
 
@@ -37,6 +38,11 @@ def test_a_constant_that_the_run_reaches_is_named_and_one_set_back_is_not(monkey
 def test_a_function_that_the_run_reaches_is_named(monkeypatch):
     monkeypatch.setattr(mix, "request_mix", lambda: [(1, 1)])
     assert changed(waste) == "mix.request_mix"
+
+
+def test_what_a_module_imports_by_name_is_named_where_it_is_another(monkeypatch):
+    monkeypatch.setattr(sys.modules[Waste.__module__], "foreseen", lambda ratio: "as-foreseen")
+    assert changed(waste) == "waste.foreseen"
 
 
 def test_an_attribute_of_the_experiment_is_named(monkeypatch):

@@ -75,7 +75,12 @@ def _differing(
         if name not in live:
             continue
         now = live[name]
-        if isinstance(node, ast.expr):
+        if isinstance(node, ast.ImportFrom):
+            origin = sys.modules.get(node.module or "")
+            there = next(alias.name for alias in node.names if name in (alias.asname, alias.name))
+            if not _same(now, getattr(origin, there, now)):
+                yield name
+        elif isinstance(node, ast.expr):
             if counts(name) and all(isinstance(part, _CONSTANT) for part in ast.walk(node)):
                 code = compile(ast.Expression(node), "constant", "eval")
                 try:
@@ -95,6 +100,8 @@ def _definitions(body: list[ast.stmt]) -> dict[str, ast.expr | ast.stmt]:
         match node:
             case ast.FunctionDef(name=name):
                 found[name] = node
+            case ast.ImportFrom():
+                found |= {alias.asname or alias.name: node for alias in node.names}
             case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
                 found[name] = value
             case ast.Assign(targets=[ast.Name(id=name)], value=value):
