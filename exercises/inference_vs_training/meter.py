@@ -55,8 +55,8 @@ class Meter:
     def train(self, tokens: int, seconds: float) -> None:
         """Count one training step over ``tokens`` tokens.
 
-        FLOP: 6 per weight and token. Bytes: the weights once forward and once backward, and the seven numbers per weight
-        that AdamW moves. No KV cache.
+        FLOP: 6 per weight and token. Bytes: the weights once forward and once backward, and the seven numbers per
+        weight that AdamW moves. No KV cache.
         """
         raise NotImplementedError
 

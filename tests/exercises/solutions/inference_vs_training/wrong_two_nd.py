@@ -1,4 +1,4 @@
-"""Wrong: training counts as three forward passes of which only one is paid."""
+"""Wrong: a training step counts as one forward pass."""
 
 from typing import NamedTuple
 
