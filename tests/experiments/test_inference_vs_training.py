@@ -96,7 +96,7 @@ PHASES = [
     (phased(FOUR, (1, 3, 1)), ["users-faster", "as-foreseen"]),
     (phased((2, 1, 1, 1), (1, 1, 2)), ["same-rate", "errors-cancel", "prefill-slow", "decode-slow"]),
     (phased((0.5, 1, 1, 1)), ["same-rate", "less-than-foreseen", "under-bound"]),
-    (phased(sure=0.4), ["same-rate", "cant-tell"]),
+    (phased(sure=0.4), ["rate-cant-tell", "cant-tell"]),
 ]
 EXAMPLES = [
     *[(x.phases, PASSPORT, result, ["other-way-round", *findings]) for result, findings in PHASES],

@@ -14,7 +14,7 @@ from lessons.kernels.gemv import MAX_ROWS
 from lessons.llm.engines import engine
 from lessons.measure import in_turns, median_interval, median_ratio
 from lessons.measure.conditions import one_thread
-from lessons.measure.verdict import JUDGED, LESS, MORE, differs, foreseen
+from lessons.measure.verdict import AS_FORESEEN, JUDGED, LESS, MORE, differs, foreseen
 from lessons.passport import Passport
 from lessons.units import Quantity, format_value, percent
 
@@ -86,6 +86,7 @@ class Phases(Experiment):
     FINDINGS = (
         "other-way-round",
         "same-rate",
+        "rate-cant-tell",
         "users-slower",
         "users-faster",
         "kernel-changes",
@@ -233,8 +234,9 @@ class Phases(Experiment):
         writing, reading = (_memory_over_arithmetic(prediction, *which) for which in ENDS.values())
         if differs(writing) > 0 > differs(reading):
             found.append("other-way-round")
-        alike = differs(self._same_tokens(prediction, result))
-        found.append({1: "users-faster", -1: "users-slower", 0: "same-rate"}[alike])
+        alike = self._same_tokens(prediction, result)
+        same = "same-rate" if foreseen(alike) == AS_FORESEEN else "rate-cant-tell"
+        found.append({1: "users-faster", -1: "users-slower", 0: same}[differs(alike)])
         if jump := self._change_of_kernel():
             few, many = (_over(prediction, result, "decode", at) for at in jump)
             found += ["kernel-changes"] * (foreseen(many.ratio(few)) == MORE)
