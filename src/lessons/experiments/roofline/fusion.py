@@ -114,6 +114,7 @@ class Fusion(Experiment):
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         naive, preallocated, blocked, fused = (result.data[way].value for way in WAYS)
         return {
+            **{way: format_value(result.data[way].value, "s") for way in ("naive", "preallocated", "fused")},
             "gain": f"{naive / fused:.1f}",
             "no_allocation": f"{naive / preallocated:.1f}",
             "one_pass": f"{preallocated / fused:.1f}",
