@@ -4,6 +4,4 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parents[1] / "tools"))
-# Last: the tests of the experiments have files of the same names, and import theirs.
-sys.path.append(str(HERE))
+sys.path[:0] = [str(HERE.parents[1] / "tools"), str(HERE)]
