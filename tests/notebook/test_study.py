@@ -201,9 +201,9 @@ def test_the_summary_counts_each_kind_by_its_verdicts():
     ]
     text = summary(entries)
     assert "**5**" in text and "**2**" in text  # a ratio whose errors cancel was not foreseen
-    for line in ("counts, 1: 1 equal", "ratios, 1: 1 errors cancel", "estimates, 1: 1 more than foreseen"):
+    for line in ("counts, 1: 1 equal", "ratios, 1: 1 errors cancel", "estimates, 1: 1 more than predicted"):
         assert f"- {line}" in text
-    assert "- bounds, 2: 1 as foreseen, 1 bound beaten" in text
+    assert "- bounds, 2: 1 as predicted, 1 bound beaten" in text
     assert [row[-1] for row in card(entries).rows][:2] == ["equal", "errors cancel"]
 
 
