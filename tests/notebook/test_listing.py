@@ -97,12 +97,13 @@ def test_a_note_needs_exactly_one_line(text):
         listing(area, notes={text: "a note"})
 
 
-def test_a_note_that_fits_stands_behind_its_line_and_a_longer_one_below():
+def test_a_note_that_fits_stands_behind_its_line_and_a_longer_one_above():
     long = "nothing is kept here, and " * 5
     text = listing(area, notes={"rows = []": "of y", "return sum": long}).parts[0].text().split("\n")
     assert "    rows = []  # of y" in text
-    below = text[text.index("    return sum(map(len, rows))") + 1 :]
-    assert " ".join(line.removeprefix("    # ") for line in below) == long.strip()
+    above = text[text.index("        rows.append(row(y))  # one & one") + 1 : -1]
+    assert text[-1] == "    return sum(map(len, rows))"
+    assert " ".join(line.removeprefix("    # ") for line in above) == long.strip()
     assert max(map(len, text)) <= WIDTH
 
 

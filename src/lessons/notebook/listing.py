@@ -207,14 +207,14 @@ def _indent(line: str) -> int:
 
 
 def _commented(line: Line) -> list[str]:
-    """Return a line with its note as a comment: behind it where that fits, else below."""
+    """Return a line with its note as a comment: behind it where that fits, else above."""
     if not line.note:
         return [line.code]
     whole = f"{line.code}  # {line.note}"
     if len(whole) <= WIDTH:
         return [whole]
     start = " " * _indent(line.code) + "# "
-    return [line.code, *textwrap.wrap(line.note, WIDTH, initial_indent=start, subsequent_indent=start)]
+    return [*textwrap.wrap(line.note, WIDTH, initial_indent=start, subsequent_indent=start), line.code]
 
 
 def _colours(lines: list[str]) -> list[str]:
@@ -224,7 +224,7 @@ def _colours(lines: list[str]) -> list[str]:
 
 
 def _marked(line: Line, colour: str) -> str:
-    """Return a line as HTML; where the note finds no room beside the code, it goes below, in the code's column."""
+    """Return a line as HTML; where a note finds no room beside the code, the style sheet puts it above."""
     if not line.note:
         return f"{colour}\n"
     return (
