@@ -42,7 +42,7 @@ def test_outputs_are_kept_and_put_under_todays_prose(kept, tmp_path):
     assert build_book.run({source: "key"})
     assert code_cells(nbformat.read(source, as_version=4))[1].outputs == []
     write(source, "x = 20", "print(x + 1)", "x * 2", prose="# A new title")
-    page = chapters.page(source)
+    page = chapters.page(source, tmp_path / "ledger")
     nbformat.validate(page)
     assert page.cells[0].source == "# A new title"
     _, printed, value = code_cells(page)
