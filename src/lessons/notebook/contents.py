@@ -11,15 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lessons.experiments.text import FOLDER
-
-TOC = "_toc.yml"
+TOC, LAST = "_toc.yml", "report_card"
 QUESTION = re.compile(r"^\*([^*\n]+\?)\*$", re.M)
 
 
 @dataclass(frozen=True)
 class Chapter:
-    """A page with experiments.
+    """A page to read: a notebook of the table of contents that does not only sum up the others.
 
     Attributes:
         slug: its file's name.
@@ -50,8 +48,7 @@ def chapters() -> list[Chapter]:
     contents = yaml.safe_load((root / TOC).read_text(encoding="utf-8"))
     found = []
     for part, file in _files(contents):
-        slug = Path(file).name
-        if (FOLDER / slug / "text.md").exists() and (root / f"{file}.ipynb").exists():
+        if Path(file).name != LAST and (root / f"{file}.ipynb").exists():
             found.append(_chapter(root / f"{file}.ipynb", part))
     return found
 

@@ -15,6 +15,7 @@ from lessons.units import Quantity, format_value
 
 GET = "get-the-code"
 FOR = "Engineers and students who read Python and have seen a transformer once."
+TIME = "A chapter takes half an hour to three quarters to read, and about a minute to run."
 NEEDED = "A browser to read it. A laptop to run it: two cores and some gigabytes of disk, no GPU."
 COMING = {
     "pytorch": "PyTorch: tensors, memory and profiling",
@@ -35,7 +36,7 @@ def cover() -> Any:
     """Return the top of the first page: the promise, for whom, how long, what is needed, and where to begin."""
     from IPython.display import HTML
 
-    about = {"For": FOR, "Time": _time(len(chapters())), "You need": NEEDED}
+    about = {"For": FOR, "Time": TIME, "You need": NEEDED}
     facts = "".join(f"<div><dt>{name}</dt><dd>{text}</dd></div>" for name, text in about.items())
     buttons = {"Start": link("machine"), "Get the code": f"#{GET}", "Report card": link("report_card")}
     if not on_site():  # whoever reads it in a notebook has the code
@@ -126,13 +127,6 @@ def _card(chapter: Chapter) -> str:
     return (
         f'<div class="lessons-chapter-card"><div class="lessons-picture">{picture}</div>'
         f'<a href="{link(chapter.slug)}">{escape(chapter.title)}</a><p>{escape(chapter.question)}</p></div>'
-    )
-
-
-def _time(number: int) -> str:
-    chapters = f"{number} chapters" if number else "Chapters"
-    return (
-        f"{chapters} of half an hour to three quarters, each about a minute to run. Read them in any order."
     )
 
 

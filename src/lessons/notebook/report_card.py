@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 HEADINGS = ["experiment", "title", "kind", "verdict", "outcome", "unit"]
 HEADINGS += [f"{what}{end}" for what in ("predicted", "measured", "ratio") for end in ("", "_low", "_high")]
 HEADINGS += ["textbook", "guess", "machine"]
+# A chapter's title begins where the names of its experiments do: on a phone it would not fit beside them.
+HEADING: dict[str, Any] = {
+    "xycoords": ("axes fraction", "data"),
+    "xytext": (-90, 0),
+    "textcoords": "offset points",
+}
+HEADING |= {"weight": "bold", "va": "center", "annotation_clip": False}
 
 
 def card(entries: list[Entry] | None = None) -> Table:
@@ -79,8 +86,8 @@ def ratios(entries: list[Entry] | None = None) -> Any:
     if not drawn:
         return card(entries)
     inside = sum(within(e.ratio.value) for e in drawn)
-    alt = f"Measured over predicted, experiments: {len(drawn)}. Of these, "
-    alt += f"between {1 / BAND:g} and {BAND:g}: {inside}."
+    alt = f"Measured over predicted by chapter, experiments: {len(drawn)}. "
+    alt += f"Of these, between {1 / BAND:g} and {BAND:g}: {inside}."
     if textbook := [e for e in drawn if e.textbook is not None and e.textbook.value > 0]:
         alt += f" With a cross for the textbook beside the prediction: {len(textbook)}."
     if without := len(entries) - len(drawn):
@@ -119,14 +126,14 @@ def draw(entries: list[Entry]) -> Figure:
         ax.axvspan(1 / BAND, BAND, color=figures.COLOURS["vermilion"], alpha=0.12, lw=0)
         ax.set_xscale("log")
         ax.set_xlim(left, right)
-        ticks = [t for t in (0.1, 0.25, 0.5, 1, 2, 4, 10) if left <= t <= right]
+        ticks = [t for t in (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100) if left <= t <= right]
         ax.set_xticks(ticks, [f"{t:g}" for t in ticks])
         ax.minorticks_off()
         ax.set_ylim(-len(rows) + 0.4, 0.6)
         ax.set_yticks(list(places.values()), [_name(e) for e in rows if isinstance(e, Entry)])
         for place, title in enumerate(rows):
             if isinstance(title, str):
-                ax.text(left, -place, f" {title}", weight="bold", va="center")
+                ax.annotate(title, (0, -place), **HEADING)
         ax.grid(False, axis="y")
         ax.set_xlabel("measured / predicted")
     return figure

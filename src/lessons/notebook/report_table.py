@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import datetime
 import re
-import subprocess
 from html import escape
 from typing import Any
 
-from lessons import topology
 from lessons.errors import LessonError
 from lessons.experiments.text import FOLDER, fill, sections
-from lessons.notebook.contents import home, link, on_site
+from lessons.notebook.contents import link, on_site
 from lessons.notebook.report_card import grouped
 from lessons.notebook.scores import BOUNDS, EMPTY, MISSED, error, mine, outcome, verdict, words
 from lessons.results import Entry
-from lessons.results.context import versions
 from lessons.units import Quantity, format_value
 
 KIND = {
@@ -54,18 +50,13 @@ def results(entries: list[Entry] | None = None) -> Any:
     )
 
 
-def made() -> Any:
-    """Return a line with the machine, date, commit and versions behind the numbers, and the way to the CSV."""
+def download() -> Any:
+    """Return where the results are as CSV: a file of the site, or a function of the package."""
     from IPython.display import HTML
 
-    machine = topology.read()
-    where = f"{machine.cpu}, {machine.cores} cores, {', '.join(machine.gpus) or 'no GPU'}"
-    words = [where, datetime.date.today().isoformat(), *filter(None, [_commit()])]
-    words += [f"{name} {version}" for name, version in versions().items()]
-    data = f'<a href="{CSV}" download>Download the results as CSV</a>'
-    if not on_site():
-        data = "<code>lessons.notebook.report_card.csv()</code> returns the results as CSV"
-    return HTML(f'<p class="lessons-made">{" · ".join(map(escape, words))}. {data}.</p>')
+    here = f'<a href="{CSV}" download>All results as CSV</a>, in base units.'
+    there = "<code>lessons.notebook.report_card.csv()</code> returns all results as CSV, in base units."
+    return HTML(f"<p>{here if on_site() else there}</p>")
 
 
 def reason(entry: Entry) -> str:
@@ -151,14 +142,3 @@ def _plain(markdown: str) -> str:
     text = re.sub(r"\{\w+\}`([^`<]+?)(?:\s*<[^`]*>)?`", r"\1", text)
     text = re.sub(r"\[([^]]+)\]\([^)]*\)", r"\1", text)
     return " ".join(re.sub(r"\*+|`", "", text).split())
-
-
-def _commit() -> str:
-    """Return the commit that the book's folder is at; empty where it is no git checkout."""
-    root = home()
-    try:
-        command = ["git", "-C", str(root), "rev-parse", "--short", "HEAD"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return f"commit {done.stdout.strip()}" if root is not None and done.returncode == 0 else ""

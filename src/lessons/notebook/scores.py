@@ -21,7 +21,7 @@ from lessons.measure.verdict import (
     within,
 )
 from lessons.results import Entry, Ledger
-from lessons.units import format_value, percent
+from lessons.units import format_value
 
 HELD, MISSED, OPEN = "held", "missed", "can't tell"
 BOUNDS = ("at most", "at least")
@@ -124,15 +124,14 @@ def _estimates(entries: list[Entry]) -> str:
     factors = [e for e in (error(entry) for entry in entries) if e < math.inf]
     if not factors:
         return "none has a factor between measured and predicted"
-    near, twice = (percent(sum(within(f, band) for f in factors) / len(factors)) for band in (BAND, 2))
-    typical = math.exp(fmean(math.log(factor) for factor in factors))
-    return (
-        f"{near} lie within a quarter and {twice} within a factor of 2; the geometric mean error is a factor of "
-        + (format_value(typical, "1"))
-    )
+    near, twice = (sum(within(factor, band) for factor in factors) for band in (BAND, 2))
+    typical = format_value(math.exp(fmean(math.log(factor) for factor in factors)), "1")
+    return f"{near} within a quarter, {twice} within a factor of 2; the geometric mean error is a factor of {typical}"
 
 
 def _ratios(entries: list[Entry]) -> str:
     held, cancel = count(entries)[HELD], sum(verdict(e) == CANCEL for e in entries)
-    text = f"{percent(held / len(entries))} came out as predicted, and so did the two values that they divide"
-    return text + (f"; in {cancel} the errors of the two cancel" if cancel else "")
+    text = f"{held} came out as predicted, and so did the values that they divide"
+    return text + (
+        f"; in {cancel} the ratio did and the values did not: their errors cancel" if cancel else ""
+    )
