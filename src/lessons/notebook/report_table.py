@@ -23,7 +23,7 @@ KIND = {
 COLUMNS = ("predicted", "measured", "measured / predicted", "outcome", "your guess")
 CSV, SCRIPT = "../_static/report_card.csv", "../_static/report_card.js"
 SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z*])")
-LONG = 200  # characters of a reason, at which no second sentence is begun
+LONG = 260  # characters of a reason, at which no second sentence is begun
 
 
 def results(entries: list[Entry] | None = None) -> Any:
@@ -106,8 +106,9 @@ def _row(entry: Entry) -> str:
 
 def _ends(entry: Entry) -> list[str]:
     """Return a line for each of the two values that a ratio divides: a good ratio may hide two bad ones."""
+    word = entry.facts.get("found", "measured")
     return [
-        f"{name}: predicted {format_value(told.value, told.unit)}, measured "
+        f"{name}: predicted {format_value(told.value, told.unit)}, {word} "
         f"{format_value(found.value, found.unit)} ({format_value(found.ratio(told).value, '1')} times)"
         for name, (told, found) in entry.ends.items()
     ]
