@@ -18,13 +18,13 @@ FOR = "Engineers and students who read Python and have seen a transformer once."
 TIME = "A chapter takes half an hour to three quarters to read, and about a minute to run."
 NEEDED = "A browser to read it. A laptop to run it: two cores and some gigabytes of disk, no GPU."
 COMING = {
-    "pytorch": "PyTorch: tensors, memory and profiling",
-    "numba": "Numba: kernels for the CPU and for CUDA",
-    "gpu_memory": "The GPU's memory hierarchy",
+    "pytorch": "PyTorch for inference",
+    "numba": "Numba kernels",
+    "gpu_memory": "GPU memory hierarchy",
     "hbm_gddr": "HBM and GDDR",
     "unified_memory": "Unified memory",
     "interconnects": "PCIe, NVLink and collectives",
-    "storage_io": "Storage and loading of weights",
+    "storage_io": "Storage I/O",
     "capacity": "Capacity planning",
     "tensorrt": "TensorRT-LLM",
     "edge": "Inference at the edge",
