@@ -102,6 +102,7 @@ def page(notebook: Path, ledger: Path) -> nbformat.NotebookNode:
         ledger: the folder with the entries of this build.
     """
     now, before = nbformat.read(notebook, as_version=4), nbformat.read(KEPT / notebook.name, as_version=4)
+    now.metadata["stamp"] = before.metadata.get("stamp", [])  # where its numbers were made
     shown = iter([cell for cell in before.cells if cell.cell_type == "code"])
     for cell in now.cells:
         if cell.cell_type == "code":

@@ -51,6 +51,7 @@ def test_outputs_are_kept_and_put_under_todays_prose(kept, tmp_path):
     assert page.cells[0].source == "# A new title"
     _, printed, value = code_cells(page)
     assert printed.outputs[0].text == "21\n" and value.outputs[0].data["text/plain"] == "40"
+    assert page.metadata["stamp"] == chapters.kept(source)["stamp"] != []
 
 
 def test_the_answer_at_the_top_is_that_of_this_build(kept, tmp_path, monkeypatch):

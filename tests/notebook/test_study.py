@@ -2,6 +2,7 @@
 
 import math
 import os
+import sys
 from decimal import Decimal
 from fractions import Fraction
 
@@ -77,8 +78,6 @@ class Beyond(Answer):
 
 @pytest.fixture
 def ledger(tmp_path, monkeypatch):
-    import sys
-
     monkeypatch.setenv("LESSONS_LEDGER", str(tmp_path / "ledger"))
     passport = type("P", (), {"fingerprint": "made up"})()
     monkeypatch.setattr(sys.modules["lessons.notebook.study"], "this_passport", lambda: passport)
@@ -119,8 +118,26 @@ def test_the_ledger_gets_both_values_of_a_ratio(ledger):
     "kind, word, other", [(Answer, "measured", "simulated"), (Imagined, "simulated", "measured")]
 )
 def test_a_simulated_result_is_not_called_measured(ledger, kind, word, other):
-    numbers = "\n".join(o.data.get("text/html", "") for o in displayed(kind()) if "<svg" not in str(o.data))
+    numbers = next(o.data["text/plain"] for o in displayed(kind()) if "lessons-card" in str(o.data))
     assert f"{word} / predicted" in numbers and other not in numbers
+
+
+def test_a_page_asks_where_the_guess_is_written_as_none(ledger):
+    pages = {name: str([o.data for o in displayed(Answer(), **how)]) for name, how in ASKING.items()}
+    assert {name for name, page in pages.items() if "data-asks" in page} == {"none"}
+
+
+ASKING = {"left out": {}, "none": {"guess": None}, "a number": {"guess": 4.0}}
+
+
+@pytest.mark.parametrize("name", ["", "mix.SPREAD"])
+def test_what_a_reader_changed_is_shown_and_not_on_the_report_card(ledger, monkeypatch, name):
+    monkeypatch.setattr(sys.modules["lessons.notebook.study"], "changed", lambda experiment: name)
+    *result, last = displayed(Answer(), guess=4.0)
+    assert any("lessons-card" in o.data.get("text/html", "") for o in result)
+    assert [e.id for e in ledger.entries()] == ([] if name else [Answer.id])
+    assert ledger.guess(Answer.id) == (None if name else 4.0)
+    assert ("`mix.SPREAD` was changed" in last.data["text/markdown"]) == bool(name)
 
 
 @pytest.mark.parametrize("kind", [Missing, Beyond])
