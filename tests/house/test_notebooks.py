@@ -4,7 +4,7 @@ import ast
 
 import nbformat
 import pytest
-from project import ROOT, notebooks
+from project import LAST, ROOT, notebooks
 
 from lessons.notebook.listing import WIDTH
 
@@ -15,9 +15,8 @@ def test_every_notebook_is_in_the_table_of_contents():
     assert sorted(notebooks()) == NOTEBOOKS
 
 
-def test_the_report_card_comes_last():
-    stems = [path.stem for path in notebooks()]
-    assert "report_card" not in stems[:-1]
+def test_the_pages_that_sum_up_come_last():
+    assert tuple(path.stem for path in notebooks())[-len(LAST) :] == LAST
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
