@@ -13,7 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 from matplotlib.legend import Legend
 
+from lessons.figures.captions import first_sentence
 from lessons.figures.style import BACKGROUND, COLOURS, FOREGROUND, MUTED, NARROW, style
+
+LICENCE = "Bytes per Token, CC BY 4.0"
 
 # Each colour becomes a CSS variable, which book/assets/book.css sets for the light and the dark theme.
 # Where that style sheet is not loaded, JupyterLab's variables answer, and else the colour itself.
@@ -39,30 +42,43 @@ class Picture:
         return {"text/html": self.html, "image/png": self.png, "text/plain": self.alt}
 
 
-def render(figure: Figure, alt: str) -> Picture:
-    """Turn a figure into a ``Picture``: inline SVG, with a PNG for where HTML is not shown.
+def render(figure: Figure, alt: str, name: str = "") -> Picture:
+    """Turn a figure into a ``Picture``: inline SVG with a caption, and a PNG for where HTML is not shown.
 
     It is drawn a second time for narrow screens, panels that stand side by side one below the other; the figure
     passed in stays narrow, so draw nothing more on it.
 
     Args:
         figure: from ``figures.new``.
-        alt: what the figure shows and what one sees in it, for screen readers and as text.
+        alt: what the figure shows and what one sees in it, for screen readers and as text. Its first sentence is the
+            caption.
+        name: what the figure is called on its page: "kv_cache.waste" can be linked to as ``#fig-kv_cache-waste``. The
+            site asks for one, and gives the figure its number and its downloads (book/_ext/figures.py).
 
     Raises:
-        ValueError: when ``alt`` is empty.
+        ValueError: when ``alt`` is empty, or ``name`` is more than letters, digits, "_", "-" and ".".
     """
     if not alt.strip():
         raise ValueError("a figure needs its alternative text: say what it shows and what one sees in it")
+    if not re.fullmatch(r"[A-Za-z0-9_.-]*", name):
+        raise ValueError(f"the figure's name {name!r} must be of letters, digits, '_', '-' and '.'")
+    caption = first_sentence(alt)
+    words = {"Title": caption, "Description": alt, "Copyright": LICENCE}
     with style():
+        _refit_all(figure)
         png = io.BytesIO()
-        figure.savefig(png, format="png", dpi=100, facecolor="white")
+        figure.savefig(png, format="png", dpi=150, facecolor="white", metadata=words)
         drawings = [("lessons-wide", _svg(figure))]
         _make_narrow(figure)
         drawings.append(("lessons-narrow", _svg(figure)))
     inner = "".join(svg.replace("<svg ", f'<svg class="{kind}" ', 1) for kind, svg in drawings)
-    # The figure element carries the one description; the drawing's own text would be read out tick by tick.
-    markup = f'<figure class="lessons-figure" role="img" aria-label="{html.escape(alt)}">{inner}</figure>'
+    anchor = f' id="fig-{name.replace(".", "-")}"' if name else ""
+    markup = (
+        f'<figure class="lessons-figure"{anchor}>'
+        # One description for the drawing: its own text would be read out tick by tick.
+        f'<div role="img" aria-label="{html.escape(alt)}">{inner}</div>'
+        f"<figcaption>{html.escape(caption)}</figcaption></figure>"
+    )
     return Picture(markup, png.getvalue(), alt)
 
 
@@ -115,6 +131,10 @@ def _make_narrow(figure: Figure) -> None:
                 )  # a neighbour on the left may have carried the labels
         height *= grid.ncols
     figure.set_size_inches(NARROW, height)
+    _refit_all(figure)
+
+
+def _refit_all(figure: Figure) -> None:
     for legend in list(figure.legends):
         _refit(figure, legend)
 

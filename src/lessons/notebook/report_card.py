@@ -98,7 +98,8 @@ def ratios(entries: list[Entry] | None = None) -> Any:
     words += f"between {1 / BAND:g} and {BAND:g}: {inside}."
     if textbook:
         words += f" With a hollow mark for the textbook beside the prediction: {len(textbook)}."
-    return figures.render(figure, words + (f" Without a ratio to draw: {without}." if without else ""))
+    words += f" Without a ratio to draw: {without}." if without else ""
+    return figures.render(figure, words, "report_card.ratios")
 
 
 def summary(entries: list[Entry] | None = None) -> str:

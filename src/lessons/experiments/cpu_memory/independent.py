@@ -75,7 +75,7 @@ class Independent(Experiment):
         ax.set_xlabel("independent walks")
         ax.set_ylabel("loads a second, times one walk")
         ax.set_ylim(bottom=0)
-        ax.legend()
+        figures.key(figure)
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         return {
