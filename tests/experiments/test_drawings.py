@@ -189,7 +189,7 @@ def test_a_legend_over_data_is_found(kind_of, looked):
         if kind_of == "line":
             figures.measured(ax, [0, 1], [0, 1])
         else:
-            figures.bars(ax, [0, 1], [1, 1], "measured")
+            figures.bars(ax, [0, 1, 2], [1, 1, 1], "measured")
         ax.legend(loc="center")
 
     planted(draw)

@@ -55,7 +55,8 @@ def model_result(times, **slower):
     """A step that takes ``times`` its bound, and so does each operation but those that are slower."""
     foretold = x.model_step.predict(passport()).data
     decode = {name: near(slower.get(name, 1.0) * w["seconds"], "s") for name, w in foretold["decode"].items()}
-    return Outcome(near(times * x.model_step.predict(passport()).quantity.value, "s"), {"decode": decode})
+    data = {"decode": decode, "prefill": {n: near(w["seconds"], "s") for n, w in foretold["prefill"].items()}}
+    return Outcome(near(times * x.model_step.predict(passport()).quantity.value, "s"), data)
 
 
 def fusion_result(*times):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 
 from matplotlib.axes import Axes
@@ -13,6 +14,7 @@ from lessons.figures.style import FOREGROUND, TEXT
 _WIDE, _HIGH = 225.0, 180.0
 _LINE = 1.25 * TEXT
 _LETTER = 0.56 * TEXT
+_LETTERS = 16  # of a line of a name beside a panel
 
 
 def key(figure: Figure) -> None:
@@ -67,16 +69,21 @@ def name_points(ax: Axes, points: Mapping[str, tuple[float, float]], near: float
 def name_lines(ax: Axes, ends: Mapping[str, tuple[float, float]]) -> None:
     """Write names at the right edge of a panel, each at the height where its line ends, and apart from each other.
 
+    A long name is broken into lines: on a phone it takes its width from the panel.
+
     Args:
         ax: with its limits and scales as they shall be.
         ends: the last x and y of each line by name, in the units of the axes.
     """
     heights = {name: _spot(ax, end)[1] for name, end in ends.items()}
-    below = -_LINE
+    top = 0.0  # of the name before
     for name in sorted(heights, key=lambda name: heights[name]):
-        below = max(heights[name], below + _LINE)
+        lines = textwrap.wrap(name, _LETTERS)
+        half = _LINE * len(lines) / 2
+        middle = max(heights[name], top + half)
+        top = middle + half
         ax.annotate(
-            name, (1, below / _HIGH), (5, 0), xycoords="axes fraction", textcoords="offset points",
+            "\n".join(lines), (1, middle / _HIGH), (5, 0), xycoords="axes fraction", textcoords="offset points",
             va="center", color=FOREGROUND, annotation_clip=False,
         )  # fmt: skip
 

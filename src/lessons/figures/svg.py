@@ -6,9 +6,11 @@ import hashlib
 import html
 import io
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 from matplotlib.legend import Legend
@@ -126,12 +128,17 @@ def _make_narrow(figure: Figure) -> None:
         for ax, spec in panels:
             if spec is not None:
                 ax.set_subplotspec(tall[spec.num1])
-                ax.tick_params(
-                    axis="y", labelleft=True
-                )  # a neighbour on the left may have carried the labels
+                _label_alone(ax, panels)
         height *= grid.ncols
     figure.set_size_inches(NARROW, height)
     _refit_all(figure)
+
+
+def _label_alone(ax: Axes, panels: Sequence[tuple[Axes, Any]]) -> None:
+    """Give a panel the y labels that its neighbour on the left has carried for both."""
+    if not ax.yaxis.get_tick_params().get("labelleft", True):
+        ax.tick_params(axis="y", labelleft=True)
+        ax.set_ylabel(panels[[panel for panel, _ in panels].index(ax) - 1][0].get_ylabel())
 
 
 def _refit_all(figure: Figure) -> None:

@@ -82,12 +82,13 @@ def picture() -> Picture:
     figure, (left, right) = figures.new(panels=(1, 2))
     with figures.style():
         for ax, title, unit, values in (
-            (left, "decoding: bytes for a dollar", "B", [o.bytes_per_dollar for o in found]),
-            (right, "training, prefill: FLOP for a dollar", "FLOP", [o.flop_per_dollar for o in found]),
+            (left, "decoding", "B", [o.bytes_per_dollar for o in found]),
+            (right, "training, prefill", "FLOP", [o.flop_per_dollar for o in found]),
         ):
             figures.published(ax, values, names, "published: data sheets and prices")
             ax.invert_yaxis()
             ax.set_title(title)
+            ax.set_xlabel(f"{'bytes' if unit == 'B' else unit} for a dollar")
             figures.rate_axis(ax.xaxis, unit)
             ax.xaxis.set_major_locator(MaxNLocator(3))
         right.tick_params(axis="y", labelleft=False)

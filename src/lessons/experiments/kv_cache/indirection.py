@@ -69,7 +69,7 @@ class Indirection(Experiment):
         (ax,) = figure.axes
         data, placed = result.data, result.quantity
         figures.predicted(ax, self.runs, [1.0] * len(self.runs), "same bytes, same time")
-        looks.measured(ax, self.runs, data["ratios"], "random runs")
+        looks.measured(ax, data["runs"], data["ratios"], "random runs")
         looks.measured(
             ax, [data["mean_run"]], [placed], "placed by the pool",
             color=figures.COLOURS["green"], marker="s", linestyle="none",

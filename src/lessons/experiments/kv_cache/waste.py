@@ -85,7 +85,7 @@ class Waste(Experiment):
         figures.published(left, places, [PUBLISHED[policy] for policy in NAMES], "used, published")
         left.set_xticks(places, [name.replace(" of ", "\nof ") for name in NAMES.values()])
         left.set_ylim(0, 1)
-        left.set_ylabel("share of the cache memory, simulated")
+        left.set_ylabel("share of memory, simulated")
         figures.predicted(right, self.block_sizes, prediction.data["waste"], "half a block a sequence")
         figures.simulated(right, self.block_sizes, result.data["waste"])
         figures.rate_axis(right.yaxis, "%")
