@@ -57,7 +57,7 @@ def violations(figure):
         named = list(zip(*ax.get_legend_handles_labels()))
         errors = [c for c in ax.containers if isinstance(c, ErrorbarContainer)]
         ends = {id(part) for c in errors for part in (*c[1], *c[2])}
-        plain = [line for line in ax.lines if id(line) not in ends and line.get_linestyle() not in NOTHING]
+        plain = [line for line in ax.lines if id(line) not in ends]
         for artist in (
             *plain,
             *(a for a, _ in named),

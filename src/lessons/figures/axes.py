@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from matplotlib.axis import Axis, XAxis
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from lessons.units import format_binary, format_value
 
@@ -59,6 +59,7 @@ def _prefixed(axis: Axis, text: Callable[..., str], log: bool) -> None:
         return
     if isinstance(axis, XAxis):
         axis.axes.set_xlim(left=0)
+        axis.set_major_locator(MaxNLocator(4))  # more of "150 ms" do not fit beside each other
     else:
         axis.axes.set_ylim(bottom=0)
     axis.set_major_formatter(FuncFormatter(lambda value, _: _in_one_unit(axis, value, text)))

@@ -28,7 +28,7 @@ def key(figure: Figure) -> None:
 
 
 def name_points(ax: Axes, points: Mapping[str, tuple[float, float]], near: float = 14.0) -> None:
-    """Write names beside points, each where no point and no other name is. Points on one spot share a name.
+    """Write names beside points, each where no point, no line and no other name is. Points on one spot share a name.
 
     Args:
         ax: with its limits and scales as they shall be.
@@ -44,21 +44,27 @@ def name_points(ax: Axes, points: Mapping[str, tuple[float, float]], near: float
         else:
             spots.append((x, y, [name]))
     taken = [(x - 4, y - 4, x + 4, y + 4) for x, y, _ in spots]
+    for line in ax.lines:
+        path = line.get_path().interpolated(20) if len(line.get_xydata()) > 1 else line.get_path()
+        places = ax.transAxes.inverted().transform(line.get_transform().transform(path.vertices))
+        taken += [(_WIDE * x - 2, _HIGH * y - 2, _WIDE * x + 2, _HIGH * y + 2) for x, y in places]
     for x, y, names in spots:
         text = _lines(names)
         width, height = _LETTER * max(map(len, text.split("\n"))), _LINE * (text.count("\n") + 1)
-        places = [
+        choices = [
             (8.0, 0.0, "left", "center", (x + 8, y - height / 2)),
             (-8.0, 0.0, "right", "center", (x - 8 - width, y - height / 2)),
             (0.0, -9.0, "center", "top", (x - width / 2, y - 9 - height)),
             (0.0, 9.0, "center", "bottom", (x - width / 2, y + 9)),
             (8.0, -9.0, "left", "top", (x + 8, y - 9 - height)),
             (8.0, 9.0, "left", "bottom", (x + 8, y + 9)),
+            (-8.0, -9.0, "right", "top", (x - 8 - width, y - 9 - height)),
+            (-8.0, 9.0, "right", "bottom", (x - 8 - width, y + 9)),
         ]
-        boxes = [(left, low, left + width, low + height) for *_, (left, low) in places]
+        boxes = [(left, low, left + width, low + height) for *_, (left, low) in choices]
         costs = [_overlap(box, taken) + _outside(box) for box in boxes]
         best = costs.index(min(costs))
-        right, up, across, along, _ = places[best]
+        right, up, across, along, _ = choices[best]
         taken.append(boxes[best])
         ax.annotate(
             text, points[names[0]], (right, up), textcoords="offset points",
@@ -108,4 +114,5 @@ def _overlap(box: tuple[float, ...], others: list[tuple[float, ...]]) -> float:
 
 def _outside(box: tuple[float, ...]) -> float:
     left, low, right, high = box
-    return (right - left) * (high - low) * (left < 0 or low < 0 or right > _WIDE or high > _HIGH)
+    # Words over the axis are worse than words over a point.
+    return 5 * (right - left) * (high - low) * (left < 0 or low < 0 or right > _WIDE or high > _HIGH)

@@ -73,8 +73,6 @@ def offers(needed: float = 0) -> list[Offer]:
 
 def picture() -> Picture:
     """Return two charts: bytes from memory and bfloat16 FLOP that a dollar buys, offer by offer."""
-    from matplotlib.ticker import MaxNLocator
-
     from lessons import figures
 
     found = offers()
@@ -90,7 +88,6 @@ def picture() -> Picture:
             ax.set_title(title)
             ax.set_xlabel(f"{'bytes' if unit == 'B' else unit} for a dollar")
             figures.rate_axis(ax.xaxis, unit)
-            ax.xaxis.set_major_locator(MaxNLocator(3))
         right.tick_params(axis="y", labelleft=False)
         figures.key(figure)
     best = max(found, key=lambda offer: offer.flop_per_dollar)
