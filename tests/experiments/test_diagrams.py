@@ -25,6 +25,7 @@ def drawn(monkeypatch):
 
     def look(figure, *args, **kwargs):
         save(figure, *args, **kwargs)
+        figure.draw_without_rendering()  # at the figure's own resolution: a text keeps the size that it was saved in
         texts = [text for ax in figure.axes for text in ax.texts]
         pairs = [
             {one.get_text(), other.get_text()}

@@ -1,9 +1,11 @@
 """Each experiment's figure keeps the map of kinds, and its legend covers nothing, on a desktop and on a phone."""
 
 import re
+from importlib import import_module
 
 import numpy as np
 import pytest
+from machines import MACHINES
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_hex
 from matplotlib.container import BarContainer, ErrorbarContainer
@@ -15,7 +17,6 @@ from test_every import EXAMPLES, EXPERIMENTS, unreadable
 from lessons import figures
 from lessons.experiments import looks
 from lessons.experiments.base import Outcome
-from lessons.experiments.inference_vs_training import cards
 from lessons.figures.style import BACKGROUND, FOREGROUND
 
 KINDS = ("predicted", "measured", "simulated", "recorded", "published")
@@ -148,9 +149,7 @@ def test_a_figure_keeps_the_map_and_hides_nothing(experiment, looked):
 
 
 def test_the_pictures_that_are_no_experiments_do_so_too(looked):
-    from machines import MACHINES
-
-    unreadable(cards.picture())
+    unreadable(import_module("lessons.experiments.inference_vs_training.cards").picture())
     unreadable(looks.machine(MACHINES[0]))
     assert [wrong for _, wrong in looked if wrong] == []
 

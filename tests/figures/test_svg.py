@@ -85,6 +85,11 @@ def test_a_phone_gets_a_narrow_drawing_with_its_panels_stacked():
     assert picture((2, 1)).html.count("<svg ") == 2
 
 
+def test_without_a_style_sheet_one_drawing_is_shown():
+    wide, narrow = re.findall(r'<svg [^>]* style="([^"]*)"', picture().html)
+    assert "display: none" in narrow and "display" not in wide
+
+
 def test_a_stacked_panel_has_labels_of_its_own():
     figure, (left, right) = figures.new((1, 2))
     for ax in (left, right):

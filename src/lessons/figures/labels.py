@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -45,7 +45,8 @@ def name_points(ax: Axes, points: Mapping[str, tuple[float, float]], near: float
             spots.append((x, y, [name]))
     taken = [(x - 4, y - 4, x + 4, y + 4) for x, y, _ in spots]
     for line in ax.lines:
-        path = line.get_path().interpolated(20) if len(line.get_xydata()) > 1 else line.get_path()
+        path = line.get_path()
+        path = path.interpolated(20) if len(path) > 1 else path
         places = ax.transAxes.inverted().transform(line.get_transform().transform(path.vertices))
         taken += [(_WIDE * x - 2, _HIGH * y - 2, _WIDE * x + 2, _HIGH * y + 2) for x, y in places]
     for x, y, names in spots:
@@ -105,7 +106,7 @@ def _lines(names: list[str]) -> str:
     return ",\n".join(", ".join(names[i : i + 3]) for i in range(0, len(names), 3))
 
 
-def _overlap(box: tuple[float, ...], others: list[tuple[float, ...]]) -> float:
+def _overlap(box: tuple[float, ...], others: Sequence[tuple[float, ...]]) -> float:
     left, low, right, high = box
     return sum(
         max(0.0, min(right, r) - max(left, a)) * max(0.0, min(high, t) - max(low, b)) for a, b, r, t in others

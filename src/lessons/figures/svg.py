@@ -72,7 +72,7 @@ def render(figure: Figure, alt: str, name: str = "") -> Picture:
         figure.savefig(png, format="png", dpi=150, facecolor="white", metadata=words)
         drawings = [("lessons-wide", _svg(figure))]
         _make_narrow(figure)
-        drawings.append(("lessons-narrow", _svg(figure)))
+        drawings.append(("lessons-narrow", _svg(figure, hidden=True)))
     inner = "".join(svg.replace("<svg ", f'<svg class="{kind}" ', 1) for kind, svg in drawings)
     anchor = f' id="fig-{name.replace(".", "-")}"' if name else ""
     markup = (
@@ -84,7 +84,7 @@ def render(figure: Figure, alt: str, name: str = "") -> Picture:
     return Picture(markup, png.getvalue(), alt)
 
 
-def _svg(figure: Figure) -> str:
+def _svg(figure: Figure, hidden: bool = False) -> str:
     file = io.StringIO()
     figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
     text = file.getvalue()
@@ -97,7 +97,7 @@ def _svg(figure: Figure) -> str:
     text = re.sub(r"#[0-9a-f]{6}\b", lambda match: _VARIABLES.get(match[0], match[0]), text)
     # Matplotlib measured its text in DejaVu Sans, which is wider than the page's font: all still fits.
     text = re.sub(r"'DejaVu Sans'(, '[^']*')*(, [a-z-]+)*", "system-ui, sans-serif", text)
-    return _fluid(text)
+    return _fluid(text, hidden)
 
 
 def _unique_ids(text: str) -> str:
@@ -108,13 +108,18 @@ def _unique_ids(text: str) -> str:
     return text.replace("url(#", f"url(#{prefix}")
 
 
-def _fluid(text: str) -> str:
-    """Let the drawing shrink with its column, and grow no further than its text stays in proportion."""
+def _fluid(text: str, hidden: bool) -> str:
+    """Let the drawing shrink with its column, and grow no further than its text stays in proportion.
+
+    A hidden one waits for book.css, which shows it on a phone: where that is not loaded, one drawing is enough.
+    """
     size = re.search(r'width="([\d.]+)pt" height="[\d.]+pt"', text)
     if size is None:
         raise ValueError("matplotlib wrote an SVG without a size in points")
     widest = float(size[1]) * _PIXELS_PER_POINT
-    look = f"max-width: {widest:.0f}px; stroke-linejoin: round; stroke-linecap: butt"
+    look = (
+        f"max-width: {widest:.0f}px; stroke-linejoin: round; stroke-linecap: butt{'; display: none' * hidden}"
+    )
     return text.replace(size[0], f'aria-hidden="true" width="100%" style="{look}"', 1)
 
 

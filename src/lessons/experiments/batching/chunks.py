@@ -114,8 +114,8 @@ class Chunks(Experiment):
                 right, [run["p99"].value], [run["throughput"]], label=label, markersize=8, **look
             )
             right.hlines(run["throughput"], run["p99"].low, run["p99"].high, color=look["color"])
-        ends = [(foretold[name]["p99"].value, foretold[name]["throughput"]) for name in runs]
-        figures.predicted(right, *zip(*ends), "predicted, in this order", color=FOREGROUND, marker="+", ms=10)
+        gaps, rates = zip(*((foretold[name]["p99"].value, foretold[name]["throughput"]) for name in runs))
+        figures.predicted(right, gaps, rates, "predicted, in this order", color=FOREGROUND, marker="+", ms=10)
         figures.time_axis(left.yaxis, log=True)
         figures.time_axis(right.xaxis, log=True)
         right.xaxis.set_major_locator(LogLocator())

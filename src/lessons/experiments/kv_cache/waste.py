@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
 from lessons.experiments.derivation import Derivation, Operand
 from lessons.experiments.text import rows
@@ -79,7 +81,7 @@ class Waste(Experiment):
         parts = {"used": "blue", "reserved": "sky", "internal": "orange", "rounding": "purple", "free": ""}
         for part, colour in parts.items():
             heights = [result.data["usage"][policy][part] for policy in NAMES]
-            look = {"colour": colour} if colour else {"color": MUTED}
+            look: dict[str, Any] = {"colour": colour} if colour else {"color": MUTED}
             figures.bars(left, places, heights, part, start=bottom, **look)
             bottom = [b + h for b, h in zip(bottom, heights)]
         figures.published(left, places, [PUBLISHED[policy] for policy in NAMES], "used, published")
