@@ -86,7 +86,7 @@ def picture() -> Picture:
             figures.published(ax, values, names, "published: data sheets and prices")
             ax.invert_yaxis()
             ax.set_title(title)
-            ax.set_xlabel(f"{'bytes' if unit == 'B' else unit} for a dollar")
+            ax.set_xlabel(f"{'bytes' if unit == 'B' else unit} per dollar")
             figures.rate_axis(ax.xaxis, unit)
         right.tick_params(axis="y", labelleft=False)
         figures.key(figure)
