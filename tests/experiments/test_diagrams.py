@@ -6,7 +6,8 @@ from itertools import combinations
 import pytest
 from machines import MACHINES
 from matplotlib.figure import Figure
-from test_every import CHAPTERS, unreadable
+from readable import unreadable
+from test_every import CHAPTERS
 
 from lessons import figures
 from lessons.figures import blocks

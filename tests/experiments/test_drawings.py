@@ -12,7 +12,8 @@ from matplotlib.container import BarContainer, ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import Bbox
-from test_every import EXAMPLES, EXPERIMENTS, unreadable
+from readable import unreadable
+from test_every import EXAMPLES, EXPERIMENTS
 
 from lessons import figures
 from lessons.experiments import looks
