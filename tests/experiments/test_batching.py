@@ -307,9 +307,10 @@ def about(value, unit="1", sure=0.03):
 def decoded(one, sixteen):
     """A result of ``rate`` in shares of the bound, with one sequence and with 16."""
     bounds = x.rate.predict(PASSPORT).data["rates"]
-    rates = [about(one * bounds[0], "tokens/s"), about(sixteen * bounds[-1], "tokens/s")]
-    ends = dict(zip(x.rate.predict(PASSPORT).ends, rates[::-1]))
-    return Outcome(rates[1].ratio(rates[0]), {"rates": rates}, ends=ends)
+    factors = [one, *[sixteen] * (len(bounds) - 1)]
+    rates = [about(factor * bound, "tokens/s") for factor, bound in zip(factors, bounds)]
+    ends = dict(zip(x.rate.predict(PASSPORT).ends, (rates[-1], rates[0])))
+    return Outcome(rates[-1].ratio(rates[0]), {"rates": rates}, ends=ends)
 
 
 def multiplied(share, one=1.0):

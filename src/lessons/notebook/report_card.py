@@ -92,7 +92,7 @@ def ratios(entries: list[Entry] | None = None) -> Any:
         alt += f" With a cross for the textbook beside the prediction: {len(textbook)}."
     if without := len(entries) - len(drawn):
         alt += f" Without a ratio to draw: {without}."
-    return figures.render(draw(drawn), alt)
+    return figures.render(draw(drawn), alt, "report_card.ratios")
 
 
 def draw(entries: list[Entry]) -> Figure:

@@ -140,7 +140,7 @@ def picture(experiment: Experiment, prediction: Outcome, result: Outcome) -> Any
     figure, _ = figures.new(panels=experiment.panels or (1, 1))
     with figures.style():
         experiment.draw(prediction, result, figure)
-    return figures.render(figure, experiment.alt(prediction, result))
+    return figures.render(figure, experiment.alt(prediction, result), experiment.id)
 
 
 @cache

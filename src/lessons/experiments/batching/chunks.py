@@ -103,35 +103,30 @@ class Chunks(Experiment):
         from matplotlib.ticker import LogLocator
 
         from lessons import figures
+        from lessons.figures.style import FOREGROUND
 
         left, right = figure.axes
-        looks = zip(result.data["runs"].items(), ("vermilion", "orange", "blue"), ("s", "D", "o"))
-        for (name, run), colour, marker in looks:
-            look: dict[str, Any] = {"color": figures.COLOURS[colour], "marker": marker}
+        runs, foretold = result.data["runs"], prediction.data["runs"]
+        for (name, run), colour, mark in zip(runs.items(), ("vermilion", "orange", "blue"), figures.MARKS):
+            look: dict[str, Any] = {"color": figures.COLOURS[colour], "marker": mark, "linestyle": "none"}
             label = "whole prompt" if name == "whole" else f"{name} tokens a step"
-            left.plot(run["moments"], run["gaps"], linestyle="none", label=label, markersize=4, **look)
-            right.plot([run["p99"].value], [run["throughput"]], linestyle="none", markersize=8, **look)
-            right.hlines(run["throughput"], run["p99"].low, run["p99"].high, color=look["color"])
-            expected = prediction.data["runs"][name]
-            right.plot(
-                [expected["p99"].value],
-                [expected["throughput"]],
-                linestyle="none",
-                mfc="none",
-                markersize=8,
-                **look,
+            figures.measured(left, run["moments"], run["gaps"], label=label, markersize=4, **look)
+            figures.measured(
+                right, [run["p99"].value], [run["throughput"]], label=label, markersize=8, **look
             )
+            right.hlines(run["throughput"], run["p99"].low, run["p99"].high, color=look["color"])
+        gaps, rates = zip(*((foretold[name]["p99"].value, foretold[name]["throughput"]) for name in runs))
+        figures.predicted(right, gaps, rates, "predicted, in this order", color=FOREGROUND, marker="+", ms=10)
         figures.time_axis(left.yaxis, log=True)
         figures.time_axis(right.xaxis, log=True)
         right.xaxis.set_major_locator(LogLocator())
         left.set_xlabel("when the token came (s)")
         left.set_ylabel("gap before it")
         right.set_xlabel("99th percentile of the gap")
-        right.set_ylabel("tokens/s (hollow: predicted)")
+        right.set_ylabel("throughput (tokens/s)")
         right.margins(x=0.15)
         right.set_ylim(bottom=0)
-        handles, labels = left.get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=3)
+        figures.key(figure)
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         runs, foretold = result.data["runs"], prediction.data["runs"]

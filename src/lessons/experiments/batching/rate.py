@@ -90,7 +90,8 @@ class Rate(Experiment):
         ax.set_xlabel("sequences a step")
         ax.set_xticks(self.batches)
         figures.rate_axis(ax.yaxis, "tokens/s")
-        ax.legend()
+        ax.set_ylabel("throughput")
+        figures.key(figure)
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         rates, bounds = result.data["rates"], prediction.data["rates"]
