@@ -34,9 +34,7 @@ def link_captions(app: Sphinx, page: str, template: str, context: dict[str, Any]
 def _in_repository(app: Sphinx, shown: dict[str, str]) -> str:
     """Return the address of the lines in the repository; nothing without a repository, or without a file."""
     theme = app.config.html_theme_options
-    if (
-        not theme.get("use_repository_button") or not shown["path"]
-    ):  # the address alone may be jupyter-book's own
+    if not theme.get("use_repository_button") or not shown["path"]:  # else the address is jupyter-book's own
         return ""
     first, _, last = shown["lines"].partition("-")
     return f"{theme['repository_url']}/blob/main/src/{shown['path']}#L{first}-L{last}"

@@ -61,8 +61,10 @@ LISTING = [
     "cell, last, imports", [found[1:] for found in LISTING], ids=[found[0] for found in LISTING]
 )
 def test_a_listing_is_true_and_fits_its_page(cell, last, imports):
-    names = {}
-    exec("\n".join(map(ast.unparse, imports)), names)
+    used, names = {node.id for node in ast.walk(last) if isinstance(node, ast.Name)}, {}
+    for node in imports:
+        if used & {alias.asname or alias.name for alias in node.names}:
+            exec(ast.unparse(node), names)
     shown = eval(ast.unparse(last), names)  # raises where a note or an end has lost its line
     wide = [line.code for part in shown.parts for line in part.lines if len(line.code) > WIDTH]
     assert wide == []
