@@ -121,7 +121,7 @@ def draw(entries: list[Entry]) -> Figure:
         if textbook:
             cross = {"marker": "x", "ls": "none", "color": figures.COLOURS["green"]}
             ax.plot(*zip(*textbook), label="over the textbook", **cross)
-            figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+            figures.key(figure)
         ax.axvline(1, color=figures.COLOURS["vermilion"], ls="--")
         ax.axvspan(1 / BAND, BAND, color=figures.COLOURS["vermilion"], alpha=0.12, lw=0)
         ax.set_xscale("log")
