@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
@@ -42,12 +43,16 @@ def _changes(experiment: Experiment, known: Experiment) -> Iterator[str]:
             yield f"{name}.{attribute}"
     for kind in type(known).__mro__:
         if issubclass(kind, Experiment) and (module := sys.modules.get(kind.__module__)):
-            written = next(n for n in _tree(str(module.__file__)) if getattr(n, "name", "") == kind.__name__)
+            written = next(
+                n
+                for n in _tree(module)
+                if getattr(n, "name", "") == kind.__name__
+            )
             yield from (f"{kind.__name__}.{n}" for n in _differing(written.body, vars(kind), module, str))
     chapter = f"lessons.experiments.{known.slug}"  # it lists the chapter's other experiments too
     for reached in closure(type(known).__module__, apart=(chapter,)):
         if module := sys.modules.get(reached):
-            names = _differing(_tree(str(module.__file__)), vars(module), module, str.isupper)
+            names = _differing(_tree(module), vars(module), module, str.isupper)
             yield from (f"{reached.rpartition('.')[2]}.{n}" for n in names)
 
 
