@@ -53,6 +53,23 @@ def test_range_noise_is_that_of_drawn_weights(block):
     assert q.range_noise(16, block) == pytest.approx(drawn(block, to_range), rel=0.03)
 
 
+E2M1 = [-6, -4, -3, -2, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2, 3, 4, 6]
+
+
+def to_power_of_two(x):
+    scale = 2.0 ** math.floor(math.log2(max(map(abs, x)))) / 4
+    return [scale * min(E2M1, key=lambda level: abs(level - a / scale)) for a in x]
+
+
+@pytest.mark.parametrize("block", [16, 32])
+def test_power_of_two_noise_is_that_of_drawn_weights(block):
+    assert q.power_of_two_noise(E2M1, 4, block) == pytest.approx(drawn(block, to_power_of_two), rel=0.03)
+
+
+def test_a_scale_of_any_size_makes_less_noise_than_a_power_of_two():
+    assert q.absmax_noise([x / 6 for x in E2M1], 32) < 0.9 * q.power_of_two_noise(E2M1, 4, 32)
+
+
 def test_a_format_without_its_sign_would_be_found_out():
     """Levels that stop short of 1 need the sign: without it the largest weight is cut off half of the time."""
     levels = even(-8, 7, 8)
@@ -77,6 +94,8 @@ def test_bits():
     assert q.bits_per_weight(4, 32) == 4.5
     assert q.bits_per_weight(4, 32, minimum=16) == 5
     assert q.bits_per_weight(4, 64, 32) == 4.5
+    assert q.bits_per_weight(4, 32, scale=8) == 4.25  # MXFP4
+    assert q.bits_per_weight(4, 16, scale=8) == 4.5  # NVFP4
     assert q.double_quantised_bits(4, 64) == pytest.approx(4 + 8 / 64 + 32 / (64 * 256))
 
 

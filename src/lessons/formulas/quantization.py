@@ -44,6 +44,34 @@ def double_quantised_bits(
     return bits_per_weight(code, block, bits_per_weight(scale, second_block, second_scale))
 
 
+def power_of_two_noise(levels: Sequence[float], largest: float, block: int) -> float:
+    """Return the noise of normal weights whose block has a power of two as its scale (MXFP4, MXFP8).
+
+    The scale is the power of two of the block's largest magnitude over that of the largest level, rounded down: the
+    largest weight then lies between half of the topmost power of two and what is just below twice it, and is cut
+    off where it exceeds the largest level.
+
+    Args:
+        levels: what a scaled weight may become, rising, in units of the scale.
+        largest: the greatest power of two among the levels.
+        block: weights that share a scale.
+
+    Raises:
+        ValueError: unless the block is a whole number of at least 2, and largest is above 0.
+
+    Source: rouhani2023mx, section 2 and algorithm 1.
+    """
+    whole(block=block, minimum=2)
+    positive(largest=largest)
+    total = 0.0
+    for top in (NORMAL.inv_cdf((1 + u ** (1 / block)) / 2) for u in _quantiles(QUANTILES)):
+        scale = 2.0 ** math.floor(math.log2(top)) / largest
+        scaled = [scale * level for level in levels]
+        own = (top - min(scaled, key=lambda level: abs(top - level))) ** 2
+        total += (block - 1) * _truncated_noise(scaled, -top, top) + own
+    return total / QUANTILES / block
+
+
 def decibel(noise: float) -> float:
     """Return the ratio of signal to noise power in dB.
 
@@ -127,7 +155,8 @@ def _quantiles(n: int) -> Iterator[float]:
 
 def _truncated_noise(levels: Sequence[float], low: float, high: float) -> float:
     """Return E[(x - nearest level)^2] for a normal x between ``low`` and ``high``."""
-    edges = [low, *((a + b) / 2 for a, b in pairwise(levels)), high]
+    # Levels may lie beyond the ends: nothing is rounded to them.
+    edges = [low, *(min(max((a + b) / 2, low), high) for a, b in pairwise(levels)), high]
     at = [(x, NORMAL.cdf(x), NORMAL.pdf(x)) for x in edges]
     # The integral of (x - c)^2 pdf(x) is (1 + c^2) cdf(x) - (x - 2 c) pdf(x).
     total = sum(
