@@ -26,6 +26,8 @@ OPAQUE = {
     "tableofcontents",
     "toctree",
 }
+# Directives whose first line is no prose: a file's name, a label, an exercise's level and minutes.
+UNTITLED = {"figure", "image", "exercise", "solution"}
 _STARTS_BLOCK = re.compile(r"\s*(?:[-*+]|\d+\.|#+|\||:)\s")
 _OPTION = re.compile(r"\s*:[\w-]+:(?:\s|$)|\s*\([\w-]+\)=\s*$")
 _FENCE = re.compile(r"^\s*(?P<fence>`{3,}|~{3,}|:{3,})(?:\{(?P<name>[\w:-]+)\})?(?P<rest>.*)$")
@@ -73,7 +75,7 @@ def _paragraphs(text: str) -> Iterator[str]:
             opaque = fence["fence"]
         else:
             open_fences.append(fence["fence"])
-            if fence["rest"].strip() and fence["name"] not in ("figure", "image"):
+            if fence["rest"].strip() and fence["name"] not in UNTITLED:
                 yield fence["rest"].strip()  # the title of an admonition
 
 

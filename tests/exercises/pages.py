@@ -7,7 +7,7 @@ import re
 import nbformat
 from project import ROOT
 
-BLOCK = re.compile(r"^```\{(exercise|solution)\}[ \t]*(.*)\n(.*?)^```", re.M | re.S)
+BLOCK = re.compile(r"^```\{(exercise|solution)\}[ \t]*([^\n]*)\n(.*?)^```", re.M | re.S)
 LABEL = re.compile(r"^:label:\s*(\S+)$", re.M)
 
 

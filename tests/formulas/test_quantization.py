@@ -90,6 +90,19 @@ def test_a_bit_is_worth_six_decibels():
     assert q.crest_noise(1e6) == 1
 
 
+def test_the_crossover_is_where_the_bounds_meet():
+    """Found by counting: the first row at which FP8 is faster than four-bit weights times 16-bit activations."""
+    bf16, fp8, bandwidth, weights = 989.4e12, 1978.9e12, 3.35e12, 8e9
+
+    def bound(rows, size, peak):
+        return max(2 * rows * weights / peak, weights * size / bandwidth)
+
+    first = next(n for n in range(1, 1000) if bound(n, 1, fp8) < bound(n, 4.5 / 8, bf16))
+    assert first == math.ceil(q.crossover_rows(bf16, bandwidth, 1)) == 148
+    waits = max(n for n in range(1, 1000) if bound(n, 4.5 / 8, bf16) == bound(1, 4.5 / 8, bf16))
+    assert waits == math.floor(q.crossover_rows(bf16, bandwidth, 4.5 / 8)) == 83
+
+
 def test_bits():
     assert q.bits_per_weight(4, 32) == 4.5
     assert q.bits_per_weight(4, 32, minimum=16) == 5
@@ -114,6 +127,8 @@ def test_the_crest_of_normal_values():
         lambda: q.bits_per_weight(0, 32),
         lambda: q.decibel(0),
         lambda: q.crest_noise(-1),
+        lambda: q.power_of_two_noise([-1, 1], 1, 1),
+        lambda: q.crossover_rows(1e12, 0, 1),
     ],
 )
 def test_bad_values_are_refused(call):

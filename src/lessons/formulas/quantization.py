@@ -72,6 +72,26 @@ def power_of_two_noise(levels: Sequence[float], largest: float, block: int) -> f
     return total / QUANTILES / block
 
 
+def crossover_rows(peak: float, bandwidth: float, bytes_per_weight: float) -> float:
+    """Return the rows of activations whose arithmetic takes as long as reading the weights once.
+
+    With the format's own bytes this is where it stops waiting for memory. With the bytes of a wider format, whose
+    arithmetic is faster, it is where that one overtakes: it still waits for its weights there.
+
+    Args:
+        peak: FLOP/s of the arithmetic.
+        bandwidth: B/s.
+        bytes_per_weight: what is read for each weight, which is multiplied and added once per row (2 FLOP).
+
+    Raises:
+        ValueError: unless all are positive.
+
+    Source: williams2009roofline.
+    """
+    positive(peak=peak, bandwidth=bandwidth, bytes_per_weight=bytes_per_weight)
+    return bytes_per_weight * peak / (2 * bandwidth)
+
+
 def decibel(noise: float) -> float:
     """Return the ratio of signal to noise power in dB.
 

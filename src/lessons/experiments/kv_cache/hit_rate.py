@@ -52,7 +52,7 @@ class HitRate(Experiment):
     simulated = True
     SMALL = {"requests": 60}
     # Nothing is measured, so that the verdict is sure.
-    FINDINGS = (AS_FORESEEN, MORE, LESS, "eviction-costs", "eviction-free")
+    FINDINGS = (AS_FORESEEN, MORE, LESS, "eviction-costs", "eviction-free", "ended-stay")
     traffic = Traffic()
     requests = 500
     shares = (0.25, 0.5, 0.75, 1.0, 1.5)  # of the memory over what all conversations hold
@@ -105,6 +105,7 @@ class HitRate(Experiment):
             "most": percent(full),
             "most_memory": f"{self.shares[-1]:g}",
             "never": percent(prediction.data["never"]),
+            "room": percent(rates[self.shares.index(1)]),
             "left": percent(1 - rate),
             "left_most": percent(1 - full),
             "times": f"{(1 - rate) / (1 - full):.1f}",
@@ -113,7 +114,13 @@ class HitRate(Experiment):
 
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
         costs = result.quantity.value < result.data["rates"][-1]
-        return [self.verdict(prediction, result), "eviction-costs" if costs else "eviction-free"]
+        full = self.shares.index(1)
+        short = result.data["rates"][full] < prediction.data["line"][full]
+        return [
+            self.verdict(prediction, result),
+            "eviction-costs" if costs else "eviction-free",
+            *["ended-stay"] * short,
+        ]
 
 
 def simulate(traffic: Traffic, share: float, requests: int) -> float:
