@@ -7,11 +7,12 @@ import pytest
 from pages import solution
 
 from lessons.datasheets import accelerator, model
-from lessons.experiments.quantization.formats import FORMATS
 from lessons.formulas import quantization
+from lessons.kernels.packed.formats import NF4_BOOK
 from lessons.units import format_bytes, format_value
 
 WEIGHTS = model("llama-3-8b").parameters
+INT4, Q4_0 = [i / 7 for i in range(-7, 8)], [i / 8 for i in range(-8, 8)]
 
 
 def says(label, *numbers):
@@ -40,13 +41,13 @@ def test_bytes_and_tokens_of_a_service(name, bits):
 
 
 def test_larger_blocks_take_fewer_bits_and_lose():
-    noise = [FORMATS["INT4"].noise(block) for block in (32, 128)]
+    noise = [quantization.absmax_noise(INT4, block) for block in (32, 128)]
     lost = quantization.decibel(noise[0]) - quantization.decibel(noise[1])
     says("ex-quant-service", f"{quantization.bits_per_weight(4, 128)} bits", f"{lost + 1e-9:.1f} dB")
 
 
 def test_the_noise_of_int4_over_that_of_q4_0():
-    ratio = FORMATS["INT4"].noise(32) / FORMATS["Q4_0"].noise(32)
+    ratio = quantization.absmax_noise(INT4, 32) / quantization.absmax_noise(Q4_0, 32)
     says("ex-quant-int4", f"{ratio:.2f} of Q4_0's", f"{ratio:.2f} times the nats")
 
 
@@ -75,13 +76,13 @@ def test_how_many_tokens_show_a_small_loss():
 def test_levels_of_lloyds_rule():
     x = np.random.default_rng(0).standard_normal((5000, 32))
     x /= np.abs(x).max(axis=1, keepdims=True)
-    inner, levels = x[np.abs(x) < 1], np.array(FORMATS["NF4"].levels)
+    inner, levels = x[np.abs(x) < 1], np.array(NF4_BOOK)
     for _ in range(60):
         nearest = np.digitize(inner, (levels[1:] + levels[:-1]) / 2)
         levels = np.bincount(nearest, inner, minlength=16) / np.bincount(nearest, minlength=16)
         levels[[0, -1]] = -1, 1
     best = quantization.decibel(quantization.absmax_noise(levels.tolist(), 32))
-    nf4 = quantization.decibel(FORMATS["NF4"].noise(32))
+    nf4 = quantization.decibel(quantization.absmax_noise(NF4_BOOK, 32))
     says("ex-quant-code", f"{best:.1f} dB", f"{nf4:.1f} dB")
     assert best - nf4 == pytest.approx(0.5, abs=0.05)
 

@@ -2,7 +2,7 @@ import pytest
 
 from lessons.experiments import kv_cache as x
 from lessons.experiments.base import Outcome
-from lessons.experiments.kv_cache import hit_rate
+from lessons.experiments.kv_cache.hit_rate import BLOCK, SEED, Traffic, simulate
 from lessons.experiments.kv_cache.waste import PUBLISHED
 from lessons.formulas import kv_cache
 from lessons.passport import Passport
@@ -81,7 +81,7 @@ def independent_hits(traffic, share, requests):
     """Count what LRU finds with nothing but lists: each block is known by the tokens up to its end."""
     import random
 
-    size, draw, recent = hit_rate.BLOCK, random.Random(hit_rate.SEED), []
+    size, draw, recent = BLOCK, random.Random(SEED), []
     room = round((traffic.shared + share * traffic.held) / size)
     turn, shared = traffic.user + traffic.answer, [("i", n) for n in range(traffic.shared)]
     talks = [
@@ -107,8 +107,8 @@ def independent_hits(traffic, share, requests):
 
 @pytest.mark.parametrize("share", [0.3, 0.5, 1.5])
 def test_the_pool_finds_what_a_list_of_the_latest_blocks_finds(share):
-    traffic = hit_rate.Traffic(conversations=4, turns=3, shared=32, user=16, answer=32)
-    assert hit_rate.simulate(traffic, share, 40) == pytest.approx(independent_hits(traffic, share, 40))
+    traffic = Traffic(conversations=4, turns=3, shared=32, user=16, answer=32)
+    assert simulate(traffic, share, 40) == pytest.approx(independent_hits(traffic, share, 40))
 
 
 def test_the_hit_rate_is_near_its_closed_form():
