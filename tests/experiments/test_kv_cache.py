@@ -105,7 +105,7 @@ def independent_hits(traffic, share, requests):
     return hits / sent
 
 
-@pytest.mark.parametrize("share", [0.3, 0.5, 1.5])
+@pytest.mark.parametrize("share", [0.5, 0.75, 1.5])
 def test_the_pool_finds_what_a_list_of_the_latest_blocks_finds(share):
     traffic = Traffic(conversations=4, turns=3, shared=32, user=16, answer=32)
     assert simulate(traffic, share, 40) == pytest.approx(independent_hits(traffic, share, 40))

@@ -158,6 +158,7 @@ def _shares(by_policy: dict[str, float]) -> str:
 def _ridge() -> float:
     """Return the tokens whose arithmetic takes an H100 as long as one reading of 16-bit weights: 2 FLOP, 2 bytes."""
     card = accelerator("h100_sxm")
+    assert card.bf16  # published
     return roofline.ridge(card.bf16, card.bandwidth)
 
 
