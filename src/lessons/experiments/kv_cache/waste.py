@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from lessons.datasheets import accelerator
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
 from lessons.experiments.derivation import Derivation, Operand
 from lessons.experiments.text import rows
@@ -157,6 +156,8 @@ def _shares(by_policy: dict[str, float]) -> str:
 
 def _ridge() -> float:
     """Return the tokens whose arithmetic takes an H100 as long as one reading of 16-bit weights: 2 FLOP, 2 bytes."""
+    from lessons.datasheets import accelerator
+
     card = accelerator("h100_sxm")
     assert card.bf16  # published
     return roofline.ridge(card.bf16, card.bandwidth)
