@@ -67,6 +67,16 @@ def test_the_roofs_of_the_log():
     )
 
 
+def test_the_errors_of_two_layers():
+    error = {crest: 100 * quantization.crest_noise(crest) ** 0.5 for crest in (60, 300, 5)}
+    says(
+        "ex-quant-outlier",
+        f"{error[60]:.0f} % in layer A",
+        f"{error[300]:.0f} % in layer B",
+        f"{error[5]:.1f} %",
+    )
+
+
 def test_how_many_tokens_show_a_small_loss():
     says(
         "ex-quant-critique", f"{1.96 / math.sqrt(400):.3f} nats", f"{math.ceil((1.96 / 0.03) ** 2):,} tokens"
