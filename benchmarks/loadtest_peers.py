@@ -17,7 +17,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,18 +28,22 @@ import servers
 from lessons.measure.stats import median
 from lessons.serving.loadtest.prompts import Prompts, Words
 from lessons.serving.request import Request
-from lessons.topology import available_cpus
 
-CLIENTS, REQUESTS, ROUNDS = 2, 32, 3
+CLIENTS, REQUESTS = 2, 48
 PROMPT, ANSWER = 64, 32  # tokens
 BAR = 0.95
 
 Figures = dict[str, float]
 
 
+def processors() -> list[int]:
+    """Return the processors: the last is for those who measure, the others are the server's."""
+    return sorted(os.sched_getaffinity(0))
+
+
 def threads() -> int:
     """Return the threads of a server."""
-    return max(1, len(available_cpus()) - 1)
+    return max(1, len(processors()) - 1)
 
 
 def guidellm() -> str | None:
@@ -98,21 +102,35 @@ def theirs(address: str, seed: int) -> Figures:
     }
 
 
+@contextmanager
+def only(*cpus: int) -> Iterator[None]:
+    """Keep to some processors, with all that is started in the block: a greedy client would slow the server down."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cpus or before)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
 def on(server: Callable[[int, int], AbstractContextManager[str]], seeds: Iterator[int]) -> dict[str, Figures]:
     """Measure one server; return ours, the peer's and how far they agree, for each figure, and the guard."""
-    with server(CLIENTS, threads()) as address:
+    *first, last = processors()
+    with ExitStack() as stack:
+        with only(*first):
+            address = stack.enter_context(server(CLIENTS, max(1, len(first))))
+        stack.enter_context(only(last))
         ours(address, next(seeds))
-        rounds = [[side(address, next(seeds)) for side in (theirs, ours, theirs)] for _ in range(ROUNDS)]
+        before, mine, after = (side(address, next(seeds)) for side in (theirs, ours, theirs))
     found = {}
-    for name in rounds[0][0]:
-        first, mine, second = ([figures[name] for figures in side] for side in zip(*rounds))
-        peer = median([*first, *second])
-        ratio = median(mine) / peer
+    for name in mine:
+        peer = (before[name] + after[name]) / 2
+        ratio = mine[name] / peer
         found[name] = {
-            "ours": median(mine),
+            "ours": mine[name],
             "peer": peer,
             "agreement": min(ratio, 1 / ratio),
-            "guard": median([a / b for a, b in zip(first, second)]),
+            "guard": before[name] / after[name],
         }
     return found
 

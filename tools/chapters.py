@@ -85,6 +85,7 @@ def is_kept(notebook: Path, key: str) -> bool:
 def page(notebook: Path) -> nbformat.NotebookNode:
     """Return the source as it is now, with the outputs that its code cells had when they were run."""
     now, before = nbformat.read(notebook, as_version=4), nbformat.read(KEPT / notebook.name, as_version=4)
+    now.metadata["stamp"] = before.metadata.get("stamp", [])  # where its numbers were made
     shown = iter([cell for cell in before.cells if cell.cell_type == "code"])
     for cell in now.cells:
         if cell.cell_type == "code":

@@ -3,8 +3,8 @@
     pytest -p keep_outputs --keep-outputs FOLDER --nbval-lax book/cpu_memory.ipynb
 
 Each notebook that runs to its end without a failure is written to FOLDER at once and whole, with its outputs, when it
-began, the seconds it took, and the key that --keep-keys has for its name. So the notebooks are run once, as tests, and
-their outputs are the pages; and whatever ends this, those that ran to their end need not run again.
+began, the seconds it took, its stamp, and the key that --keep-keys has for its name. So the notebooks are run once, as
+tests, and their outputs are the pages; and whatever ends this, those that ran to their end need not run again.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbval.plugin import IPyNbCell
+from stamp import STAMP, stamp
 
 from lessons.files import write_atomic
 
@@ -73,6 +74,7 @@ class Keeper:
             notebook = item.parent.nb
             name = item.parent.path.name
             notebook.metadata |= {BEGAN: self.began, SECONDS: round(seconds, 1), KEY: self.keys.get(name, "")}
+            notebook.metadata[STAMP] = stamp(self.began)
             write_atomic(self.folder / name, nbformat.writes(notebook) + "\n")
             self._say(f" {seconds:.1f} s\n")
         self.cells, self.failed = 0, False

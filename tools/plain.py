@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 
 import nbformat
+from project import numbers
 from pybtex.database import Entry, parse_file
 from pybtex.richtext import Text
 
@@ -35,12 +36,14 @@ class Page:
 
     Attributes:
         book: the folder with the pages, the glossary and the bibliography.
+        prefix: of its numbers: "4." in the fourth chapter, nothing on a page without a number.
         numbers: of exercises and equations, by label.
         titles: of sections, by label.
     """
 
     book: Path
-    numbers: dict[str, int] = field(default_factory=dict)
+    prefix: str = ""
+    numbers: dict[str, str] = field(default_factory=dict)
     titles: dict[str, str] = field(default_factory=dict)
 
     def read(self, text: str) -> None:
@@ -48,9 +51,9 @@ class Page:
         for count, label in enumerate(
             re.findall(r"^```\{exercise\}.*\n:label: ([\w-]+)$", text, re.M), start=1
         ):
-            self.numbers[label] = count
+            self.numbers[label] = f"{self.prefix}{count}"
         for count, found in enumerate(EQUATION.finditer(text), start=1):
-            self.numbers[found["label"]] = count
+            self.numbers[found["label"]] = f"{self.prefix}{count}"
         self.titles |= {found["label"]: found["title"] for found in LABEL.finditer(text)}
 
     def rewrite(self, text: str) -> str:
@@ -90,6 +93,8 @@ class Page:
                 return f'[{text}](glossary.ipynb#{anchor(target)} "{definitions(self.book)[target]}")'
             case "doc":
                 return f"[{text if found['target'] else title(self.book, target)}]({target}.ipynb)"
+            case "ref" | "numref" if target in self.numbers:
+                return text if found["target"] else f"Exercise {self.numbers[target]}"
             case "ref":
                 return f"[{self.titles[target]}](#{anchor(self.titles[target])})"
             case "eq":
@@ -102,7 +107,8 @@ def plain_notebook(path: Path) -> nbformat.NotebookNode:
     notebook = nbformat.read(path, as_version=4)
     notebook.cells = [cell for cell in notebook.cells if "remove-cell" not in cell.metadata.get("tags", [])]
     prose = [cell for cell in notebook.cells if cell.cell_type == "markdown"]
-    page = Page(path.parent)
+    number = numbers().get(path.stem)
+    page = Page(path.parent, f"{number}." if number else "")
     page.read("\n\n".join(cell.source for cell in prose))
     for cell in prose:
         cell.source = page.rewrite(cell.source)
@@ -113,7 +119,7 @@ def plain_glossary(book: Path) -> nbformat.NotebookNode:
     """Return the glossary as a notebook of one cell, with a heading for each term to jump to."""
     page = Page(book)
     entries = [
-        f"### {term}\n\n{page.rewrite(text)}" for term, text in sorted(_glossary(book).items(), key=_in_order)
+        f"### {term}\n\n{page.rewrite(text)}" for term, text in sorted(glossary(book).items(), key=_in_order)
     ]
     notebook = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_markdown_cell("\n\n".join(["# Glossary", *entries]))]
@@ -139,17 +145,19 @@ def title(book: Path, page: str) -> str:
 
 @cache
 def definitions(book: Path) -> dict[str, str]:
-    """Return what the glossary says of each term, as text for a tooltip."""
-    bare = {term: ROLE.sub(lambda found: found["text"], text) for term, text in _glossary(book).items()}
-    return {term: re.sub(r"[*_`$\\]", "", text).replace('"', "'") for term, text in bare.items()}
+    """Return the first sentence that the glossary says of each term, as text for a tooltip."""
+    bare = {term: ROLE.sub(lambda found: found["text"], text) for term, text in glossary(book).items()}
+    plain = {term: re.sub(r"[*_`$\\]", "", text).replace('"', "'") for term, text in bare.items()}
+    return {term: re.split(r"(?<=\.)\s", text, maxsplit=1)[0] for term, text in plain.items()}
 
 
 @cache
-def _glossary(book: Path) -> dict[str, str]:
+def glossary(book: Path) -> dict[str, str]:
+    """Return what the glossary says of each term."""
     text = (book / "glossary.md").read_text(encoding="utf-8")
     body = re.search(r"^```\{glossary\}\n(.*?)^```$", text, re.M | re.S)[1]
-    entries = re.findall(r"^(\S.*)\n((?:[ ]+\S.*\n|\n(?=[ ]))+)", OPTION.sub("", body), re.M)
-    return {term.strip(): " ".join(meaning.split()) for term, meaning in entries}
+    entries = re.findall(r"^((?:\S.*\n)+)((?:[ ]+\S.*\n|\n(?=[ ]))+)", OPTION.sub("", body), re.M)
+    return {term: " ".join(meaning.split()) for terms, meaning in entries for term in terms.splitlines()}
 
 
 def _in_order(entry: tuple[str, str]) -> str:

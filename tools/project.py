@@ -30,6 +30,13 @@ def pages() -> list[str]:
     return list(_files(yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))))
 
 
+def numbers() -> dict[str, int]:
+    """Return the number that each chapter has on the site, by its slug: ``numbered`` parts run on."""
+    parts = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))["parts"]
+    chapters = [page for part in parts if part.get("numbered") for page in _files(part)]
+    return {page.rpartition("/")[2]: count for count, page in enumerate(chapters, start=1)}
+
+
 def _files(entry: Any) -> Iterator[str]:
     if isinstance(entry, list):
         for item in entry:

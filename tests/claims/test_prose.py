@@ -46,6 +46,7 @@ def test_numbers_with_units_are_found_in_prose(sentence, found):
         "~~~\n3 GB\n~~~",
         "```{code-cell}\nprint('3 GB')\n```",
         "```{math}\n3 \\text{ GB}\n```",
+        "```{exercise} Level 1, 10 minutes\n:label: ex-x\n```",
         "`3 GB`",
         "$3 \\text{ GB}$",
         "$$\nx = 3 \\text{ GB}\n$$ (eq-3)",

@@ -20,8 +20,8 @@ def test_the_table_has_each_entry_with_its_ratio(tmp_path, capsys):
     assert main(["report", "--ledger", str(tmp_path)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split()[0] == "experiment"
-    assert lines[1].startswith("a.x") and lines[1].endswith("2.00  more than foreseen")
-    assert lines[2].startswith("b.y") and lines[2].endswith("0.250  less than foreseen")
+    assert lines[1].startswith("a.x") and lines[1].endswith("2.00  more than predicted")
+    assert lines[2].startswith("b.y") and lines[2].endswith("0.250  less than predicted")
     assert len(lines) == 3
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from lessons.experiments import cpu_memory as x
 from lessons.experiments.base import Outcome, Unavailable
+from lessons.experiments.cpu_memory import threads
 from lessons.passport import Passport
 from lessons.units import KiB, MiB, Quantity
 
@@ -88,8 +89,7 @@ def test_write_allocate_and_little():
     assert outcome.quantity.value == 16
     assert [q.value for q in outcome.ends.values()] == pytest.approx([100e-9, 100e-9 / 16])
     # At 5 GB/s, 500 bytes are under way: some eight lines, and each walk beyond them waits for its turn.
-    slow = replace(passport(), peaks={**passport().peaks, "cpu.bandwidth.read.dram.1": Quantity(5e9, "B/s")})
-    assert x.independent.predict(slow).quantity.value == pytest.approx(7.8125)
+    assert x.independent.predict(SLOW).quantity.value == pytest.approx(7.8125)
 
 
 def test_one_node_is_unavailable_and_two_predict_the_distance():
@@ -135,9 +135,9 @@ def both(experiment, machine, gain, upper=1.0):
     return {first: above, second: Quantity(above.value / gain.value, above.unit)}
 
 
-def walked(low, high, upper=1.0):
+def walked(low, high, upper=1.0, machine=None):
     gain = Quantity((low + high) / 2, "1", low, high, 9)
-    ends = both(x.independent, passport(), gain, upper)
+    ends = both(x.independent, machine or passport(), gain, upper)
     return Outcome(gain, {"walks": [16], "speedup": [gain]}, ends=ends)
 
 
@@ -177,25 +177,30 @@ def chased(end, **machine):
     return Outcome(seconds[-1], {"sizes": foretold["sizes"], "seconds": seconds})
 
 
-def read(early=1.0, late=1.0, end=1.0):
+def read(early=1.0, late=1.0, end=1.0, first=1.0):
     """A result of ``bandwidth``: predicted rates, but ``early`` times at each cache's end, ``late`` times past it.
 
-    And ``end`` times in memory.
+    And ``end`` times in memory, ``first`` times in the first cache.
     """
     foretold = x.bandwidth.predict(passport()).data
     ends = foretold["caches"]
     pairs = [(s, r) for s, r in zip(foretold["sizes"], foretold["rates"]) if s - 1 not in ends]
-    factor = lambda s: early if s in ends else late if s == 2 * ends[-1] else 1.0  # noqa: E731
+    factor = (  # noqa: E731
+        lambda s: first if s <= ends[0] else early if s in ends else late if s == 2 * ends[-1] else 1.0
+    )
     rates = [Quantity((end if s > ends[-1] else 1.0) * factor(s) * r, "B/s") for s, r in pairs]
     rates[-1] = Quantity(rates[-1].value, "B/s", 0.97 * rates[-1].value, 1.03 * rates[-1].value, 5)
     return Outcome(rates[-1], {"sizes": [s for s, _ in pairs], "rates": rates})
 
 
+# Little's law has eight lines under way at 5 GB/s.
+SLOW = replace(passport(), peaks={**passport().peaks, "cpu.bandwidth.read.dram.1": Quantity(5e9, "B/s")})
 NUMA = {"local": Quantity(1e-7, "s"), "remote": Quantity(2e-7, "s")}
 COPIES = {"pinned": Quantity(1, "s"), "pageable": Quantity(2, "s"), "pin now, then copy": Quantity(3, "s")}
 EXAMPLES = [
     (x.bandwidth, passport(), read(), ["as-foreseen"]),
     (x.bandwidth, passport(), read(early=0.7), ["early", "as-foreseen"]),
+    (x.bandwidth, passport(), read(first=0.45), ["nearer-slower", "early", "as-foreseen"]),
     (x.bandwidth, passport(), read(late=1.9), ["late", "as-foreseen"]),
     (x.bandwidth, passport(), read(end=0.7), ["less-than-foreseen"]),
     (x.bandwidth, passport(), read(end=0.8), ["cant-tell"]),
@@ -205,16 +210,25 @@ EXAMPLES = [
     (x.latency, passport(), chased(0.6), ["less-than-foreseen"]),
     (x.latency, passport(), chased(1.25), ["cant-tell"]),
     (x.latency, passport(held=6 * MiB), chased(1.0, held=6 * MiB), ["slice", "as-foreseen"]),
-    (x.write_allocate, passport(), copied(0.98, 1.02), ["no-gain", "less-than-foreseen"]),
+    (x.write_allocate, passport(), copied(0.98, 1.02), ["alike", "less-than-foreseen"]),
+    (x.write_allocate, passport(), copied(0.7, 0.9), ["slower", "less-than-foreseen"]),
+    (x.write_allocate, passport(), copied(0.3, 4.1), ["alike", "cant-tell"]),
     (x.write_allocate, passport(), copied(1.05, 1.15), ["less-than-foreseen"]),
     (x.write_allocate, passport(), copied(1.1, 1.3), ["cant-tell"]),
     (x.write_allocate, passport(), copied(1.39, 2.1), ["as-foreseen"]),
     (x.write_allocate, passport(), copied(1.8, 2.0), ["bound-beaten"]),
-    (x.independent, passport(), walked(7, 8), ["less-than-foreseen"]),
-    (x.independent, passport(), walked(15, 16), ["as-foreseen"]),
-    (x.independent, passport(), walked(21, 22), ["more-than-foreseen"]),
-    (x.independent, passport(), walked(1.5, 23), ["cant-tell"]),
-    (x.independent, passport(), walked(15, 16, upper=1.5), ["errors-cancel"]),
+    (x.independent, passport(), walked(7, 8), ["overlaps", "less-than-foreseen"]),
+    (x.independent, passport(), walked(15, 16), ["overlaps", "as-foreseen"]),
+    (x.independent, passport(), walked(21, 22), ["overlaps", "more-than-foreseen", "beyond-overlap"]),
+    (
+        x.independent,
+        SLOW,
+        walked(12, 13, machine=SLOW),
+        ["overlaps", "more-than-foreseen", "beyond-streaming"],
+    ),
+    (x.independent, passport(), walked(0.8, 1.2), ["less-than-foreseen"]),
+    (x.independent, passport(), walked(1.5, 23), ["overlaps", "cant-tell"]),
+    (x.independent, passport(), walked(15, 16, upper=1.5), ["overlaps", "errors-cancel"]),
     (x.numa, passport(nodes=2), afar(2.0), ["as-foreseen"]),
     (x.numa, passport(nodes=2), afar(1.5), ["less-than-foreseen"]),
     (x.numa, passport(nodes=2), afar(2.8), ["more-than-foreseen"]),
@@ -240,3 +254,21 @@ def test_loading_the_weights_touches_what_it_says_it_touches():
     outcome = x.weights.run()
     assert 0 < outcome.data["mmap"].value < outcome.data["mmap and touch"].value
     assert x.weights.predict(passport()).data["size"] == outcome.data["size"]
+
+
+@pytest.mark.parametrize(
+    ("together", "words"),
+    [
+        ((30e9, 28e9, 32e9), "1.50 times"),
+        ((21e9, 18e9, 24e9), "can't tell"),
+        ((10e9, 9e9, 11e9), "less than one"),
+    ],
+)
+def test_what_all_threads_read_is_told_by_the_interval(together, words):
+    value, low, high = together
+    peaks = {**passport().peaks, "cpu.bandwidth.read.dram.2": Quantity(value, "B/s", low, high, 9)}
+    assert words in threads.told(replace(passport(), peaks=peaks))
+
+
+def test_one_thread_alone_is_compared_with_nothing():
+    assert "nothing to compare" in threads.told(passport(cores=1))

@@ -1,6 +1,7 @@
 """The roofline against counting operations and operands one by one."""
 
 import itertools
+import random
 
 import pytest
 from hypothesis import given
@@ -95,3 +96,52 @@ def test_a_batch_shares_the_weights():
 def test_query_heads_must_divide_into_groups():
     with pytest.raises(ValueError, match="multiple of kv_heads, 4"):
         roofline.attention(1, 10, 9, 4, 64)
+
+
+@given(tile=sizes, tiles=st.integers(1, 4))
+def test_a_tiled_product_moves_what_its_loops_bring_in(tile, tiles):
+    n, moved = tile * tiles, 0
+    for _ in itertools.product(range(tiles), repeat=2):  # tiles of the result
+        moved += sum(2 * tile**2 for _ in range(tiles)) + tile**2
+    assert roofline.tiled_product(n, tile, itemsize=4) == (2 * n**3, 4 * moved)
+    assert roofline.tiled_product(n, n, itemsize=4) == roofline.gemm(n, n, n, itemsize=4)
+
+
+@given(cache=st.integers(12, 1 << 30))
+def test_three_tiles_fit_and_three_of_twice_the_side_do_not(cache):
+    side = roofline.tile_side(cache, itemsize=4)
+    assert 3 * 4 * side**2 <= cache < 3 * 4 * (2 * side) ** 2
+
+
+def test_a_tile_that_does_not_fit_is_refused():
+    with pytest.raises(ValueError, match="must divide n"):
+        roofline.tiled_product(8, 3)
+    with pytest.raises(ValueError, match="give it more"):
+        roofline.tile_side(11)
+
+
+@pytest.mark.parametrize(("tokens", "experts", "active"), [(1, 8, 2), (7, 8, 2), (30, 128, 8)])
+def test_experts_read_are_those_that_random_tokens_pick(tokens, experts, active):
+    chance, rounds = random.Random(0), 3000
+    read = [
+        len({e for _ in range(tokens) for e in chance.sample(range(experts), active)}) for _ in range(rounds)
+    ]
+    assert roofline.experts_read(tokens, experts, active) == pytest.approx(sum(read) / rounds, rel=0.01)
+
+
+def test_the_intensity_of_experts_is_that_of_their_share_of_the_tokens():
+    many = roofline.expert_layer(100_000, 128, 8, 64, 32)
+    assert many.intensity == pytest.approx(100_000 * 8 / 128, rel=1e-6)
+    # One token reads its own experts and does two FLOP with each of their weights, as in a dense layer.
+    assert roofline.expert_layer(1, 128, 8, 64, 32).intensity == pytest.approx(1)
+    assert roofline.expert_layer(5, 1, 1, 64, 32) == (2 * 5 * 3 * 64 * 32, 2 * 3 * 64 * 32)
+    with pytest.raises(ValueError, match="at most"):
+        roofline.experts_read(1, 2, 3)
+
+
+@given(calls=st.integers(0, 10_000), call=st.floats(0, 1e-3), peak=rates, bandwidth=rates)
+def test_calls_are_a_third_roof(calls, call, peak, bandwidth):
+    work = roofline.gemm(3, 64, 64)
+    floor = roofline.time_floor(work, peak, bandwidth, calls, call)
+    assert floor == max(roofline.time_bound(work, peak, bandwidth), calls * call)
+    assert roofline.time_floor(work, peak, bandwidth, 0, call) == roofline.time_bound(work, peak, bandwidth)

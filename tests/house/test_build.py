@@ -47,6 +47,7 @@ def test_outputs_are_kept_and_put_under_todays_prose(kept, tmp_path):
     assert page.cells[0].source == "# A new title"
     _, printed, value = code_cells(page)
     assert printed.outputs[0].text == "21\n" and value.outputs[0].data["text/plain"] == "40"
+    assert page.metadata["stamp"] == chapters.kept(source)["stamp"] != []
 
 
 def test_a_failing_cell_is_shown_and_nothing_is_kept(kept, tmp_path, capfd):

@@ -203,7 +203,7 @@ def test_a_rehearsal_brings_home_what_a_gpu_cell_can_show(bare, tmp_path, monkey
         for experiment in experiments:
             with capture_output() as captured:
                 gpu.show_elsewhere(experiment.small())
-            texts = [str(output.data.get("text/markdown", "")) for output in captured.outputs]
+            texts = [str(output.data) for output in captured.outputs]
             assert any("measures nothing" in text and "no card at all" in text for text in texts), slug
             assert not any("no machine has recorded this" in text for text in texts)
 

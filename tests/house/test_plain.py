@@ -5,7 +5,7 @@ import re
 import nbformat
 import pytest
 from lab import refresh
-from plain import NotPlain, Page, plain_glossary, plain_notebook
+from plain import NotPlain, Page, definitions, plain_glossary, plain_notebook
 from project import ROOT, notebooks
 
 BOOK = ROOT / "book"
@@ -53,6 +53,20 @@ def test_numbers_stand_for_labels():
     text = "$$\nx\n$$ (eq-a)\n\n$$\ny\n$$ (eq-b)\n\nSee {eq}`eq-b`."
     assert page(text) == "$$\nx\n\\tag{1}\n$$\n\n$$\ny\n\\tag{2}\n$$\n\nSee (2)."
     assert page("(why)=\n## Why so\n\nIn {ref}`why`.") == "## Why so\n\nIn [Why so](#Why-so)."
+
+
+def test_numbers_are_the_chapters():
+    one = Page(BOOK, "4.")
+    one.read("```{exercise}\n:label: ex-a\n\nWhy?\n```\n\n$$\nx\n$$ (eq-a)")
+    text = "{ref}`ex-a`, {numref}`ex-a`, {ref}`the first <ex-a>` and {eq}`eq-a`"
+    assert one.rewrite(text) == "Exercise 4.1, Exercise 4.1, the first and (4.1)"
+
+
+def test_a_terms_tooltip_is_the_first_sentence_of_its_entry_by_any_of_its_names(tmp_path):
+    (tmp_path / "glossary.md").write_text(
+        "```{glossary}\n:sorted:\n\nsmall\nlittle\n  Not {term}`large <big>`.\n  See {doc}`x`.\n```\n"
+    )
+    assert definitions(tmp_path) == {"small": "Not large.", "little": "Not large."}
 
 
 def test_a_solution_is_folded_and_code_in_it_stays():

@@ -161,26 +161,21 @@ def test_a_link_to_an_environment_elsewhere_is_not_followed(project, tmp_path):
 
 
 @pytest.mark.slow
-def test_an_interrupt_at_any_moment_costs_only_time(project):
+def test_an_interrupt_half_way_costs_only_time(project):
+    """kill_loop.py interrupts it at random moments."""
     code = "import signal, sys, set_up; from pathlib import Path; set_up.ROOT = Path(sys.argv[1]); "
     code += "signal.signal(signal.SIGINT, signal.default_int_handler); "  # a background job would ignore it
     code += "set_up.PACKAGES = ['tiny']; sys.argv[1:] = []; sys.exit(set_up.main())"
     command = [sys.executable, "-c", code, str(project)]
     around = {**os.environ, "PYTHONPATH": str(ROOT / "tools")}
-    began = time.monotonic()
+    process = subprocess.Popen(command, env=around, start_new_session=True, stderr=subprocess.PIPE, text=True)
+    while not (project / ".venv" / "pyvenv.cfg").exists():
+        time.sleep(0.01)
+    time.sleep(1)  # pip is being installed
+    os.killpg(process.pid, signal.SIGINT)
+    assert "Traceback" not in process.communicate()[1] and process.returncode
     subprocess.run(command, env=around, check=True)
-    whole = time.monotonic() - began
-    for part in (0.1, 0.5, 0.9):
-        shutil.rmtree(project / ".venv")
-        process = subprocess.Popen(
-            command, env=around, start_new_session=True, stderr=subprocess.PIPE, text=True
-        )
-        time.sleep(part * whole)
-        os.killpg(process.pid, signal.SIGINT)
-        said = process.communicate()[1]
-        assert "Traceback" not in said
-        subprocess.run(command, env=around, check=True)
-        assert works(project)
+    assert works(project)
 
 
 def test_two_at_once_work_one_after_the_other(project, capfd):

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import os
+import sys
 from decimal import Decimal
 from fractions import Fraction
 
@@ -63,8 +64,6 @@ class Beyond(Answer):
 
 @pytest.fixture
 def ledger(tmp_path, monkeypatch):
-    import sys
-
     monkeypatch.setenv("LESSONS_LEDGER", str(tmp_path / "ledger"))
     passport = type("P", (), {"fingerprint": "made up"})()
     monkeypatch.setattr(sys.modules["lessons.notebook.study"], "this_passport", lambda: passport)
@@ -94,8 +93,26 @@ def test_study_shows_question_numbers_figure_and_text_and_writes_the_ledger(ledg
     "kind, word, other", [(Answer, "measured", "simulated"), (Imagined, "simulated", "measured")]
 )
 def test_a_simulated_result_is_not_called_measured(ledger, kind, word, other):
-    numbers = "\n".join(o.data.get("text/html", "") for o in displayed(kind()) if "<svg" not in str(o.data))
+    numbers = next(o.data["text/plain"] for o in displayed(kind()) if "lessons-card" in str(o.data))
     assert f"{word} / predicted" in numbers and other not in numbers
+
+
+def test_a_page_asks_where_the_guess_is_written_as_none(ledger):
+    pages = {name: str([o.data for o in displayed(Answer(), **how)]) for name, how in ASKING.items()}
+    assert {name for name, page in pages.items() if "data-asks" in page} == {"none"}
+
+
+ASKING = {"left out": {}, "none": {"guess": None}, "a number": {"guess": 4.0}}
+
+
+@pytest.mark.parametrize("name", ["", "mix.SPREAD"])
+def test_what_a_reader_changed_is_shown_and_not_on_the_report_card(ledger, monkeypatch, name):
+    monkeypatch.setattr(sys.modules["lessons.notebook.study"], "changed", lambda experiment: name)
+    *result, last = displayed(Answer(), guess=4.0)
+    assert any("lessons-card" in o.data.get("text/html", "") for o in result)
+    assert [e.id for e in ledger.entries()] == ([] if name else [Answer.id])
+    assert ledger.guess(Answer.id) == (None if name else 4.0)
+    assert ("`mix.SPREAD` was changed" in last.data["text/markdown"]) == bool(name)
 
 
 @pytest.mark.parametrize("kind", [Missing, Beyond])
@@ -201,9 +218,9 @@ def test_the_summary_counts_each_kind_by_its_verdicts():
     ]
     text = summary(entries)
     assert "**5**" in text and "**2**" in text  # a ratio whose errors cancel was not foreseen
-    for line in ("counts, 1: 1 equal", "ratios, 1: 1 errors cancel", "estimates, 1: 1 more than foreseen"):
+    for line in ("counts, 1: 1 equal", "ratios, 1: 1 errors cancel", "estimates, 1: 1 more than predicted"):
         assert f"- {line}" in text
-    assert "- bounds, 2: 1 as foreseen, 1 bound beaten" in text
+    assert "- bounds, 2: 1 as predicted, 1 bound beaten" in text
     assert [row[-1] for row in card(entries).rows][:2] == ["equal", "errors cancel"]
 
 

@@ -1,4 +1,4 @@
-"""Run the small form of every experiment of one chapter, and print what became of each as JSON."""
+"""Run the small form of every experiment of one chapter, and print what became of each, with its result, as JSON."""
 
 import importlib
 import json
@@ -9,17 +9,17 @@ from lessons.experiments.base import Unavailable
 
 
 def outcome(experiment, machine):
-    """Predict, run, draw and explain; return "ran" or the reason why this machine cannot."""
+    """Predict, run, draw and explain; return "ran" or the reason why this machine cannot, and the result."""
     import matplotlib.pyplot as plt
 
     if experiment.device == "cuda" and not machine.machine["gpus"]:
-        return "needs a CUDA device"
+        return "needs a CUDA device", None
     try:
         experiment.check(machine)
         prediction = experiment.predict(machine)
         result = experiment.run()
     except Unavailable as reason:
-        return str(reason)
+        return str(reason), None
     if experiment.panels:
         figure, _ = plt.subplots(*experiment.panels)
         experiment.draw(prediction, result, figure)
@@ -28,8 +28,7 @@ def outcome(experiment, machine):
     assert experiment.explain(prediction, result)
     assert bool(experiment.alt(prediction, result)) == bool(experiment.panels)
     assert result.quantity.unit == prediction.quantity.unit == experiment.unit
-    json.dumps(result.to_json())
-    return "ran"
+    return "ran", result.to_json()
 
 
 def main(slug):
@@ -39,7 +38,7 @@ def main(slug):
     matplotlib.use("agg")
     machine = passport.load()
     chapter = importlib.import_module(f"lessons.experiments.{slug}")
-    print(json.dumps({e.id: [e.device, outcome(e.small(), machine)] for e in chapter.EXPERIMENTS}))
+    print(json.dumps({e.id: [e.device, *outcome(e.small(), machine)] for e in chapter.EXPERIMENTS}))
 
 
 if __name__ == "__main__":

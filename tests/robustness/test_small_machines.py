@@ -10,12 +10,19 @@ import pkgutil
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
+from importlib import import_module
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
+from machines import MACHINES
+from readable import unreadable
 
 import lessons.experiments
+from lessons import figures
+from lessons.experiments.base import Outcome, Unavailable
 
 CHAPTERS = [found.name for found in pkgutil.iter_modules(lessons.experiments.__path__) if found.ispkg]
 SPARE = (
@@ -106,12 +113,20 @@ def run(passport_file):
             text=True,
         )
 
+    free = SimpleQueue()
+    for cpu in cpus:
+        free.put(cpu)
+
+    def one(words):
+        cpu = free.get()
+        try:
+            return finish(start(cpu, words))
+        finally:
+            free.put(cpu)
+
     def run(*commands):
-        outputs = []
-        for group in batched(commands, len(cpus)):
-            started = [start(cpu, words) for cpu, words in zip(cpus, group)]
-            outputs += [finish(process) for process in started]
-        return outputs
+        with ThreadPoolExecutor(len(cpus)) as pool:
+            return list(pool.map(one, commands))
 
     return run
 
@@ -124,11 +139,6 @@ def finish(process):
         process.kill()
     assert process.returncode == 0, errors[-3000:]
     return out
-
-
-def batched(things, size):
-    """Return ``things`` in groups of ``size``, the last one perhaps shorter."""
-    return [things[i : i + size] for i in range(0, len(things), size)]
 
 
 @pytest.fixture(scope="module")
@@ -167,8 +177,33 @@ def test_the_passport_is_whole(machine, passport_file):
 @pytest.mark.parametrize("slug", CHAPTERS)
 def test_every_experiment_of_the_chapter_runs(outcomes, slug):
     assert outcomes[slug]
-    for name, (device, outcome) in outcomes[slug].items():
+    for name, (device, outcome, _) in outcomes[slug].items():
         # A second NUMA node or a CUDA device cannot be had by trying.
         excused = device == "cuda" or "NUMA" in outcome or "CUDA" in outcome
         assert outcome == "ran" or excused, f"{name}: {outcome}"
-    assert any(outcome == "ran" for _, outcome in outcomes[slug].values())
+    assert any(outcome == "ran" for _, outcome, _ in outcomes[slug].values())
+
+
+@pytest.mark.parametrize("slug", CHAPTERS)
+def test_what_ran_there_is_told_and_drawn_beside_every_machines_predictions(outcomes, slug):
+    """The results of the least machine, with the predictions of machines that are quite different."""
+    for experiment in import_module(f"lessons.experiments.{slug}").EXPERIMENTS:
+        _, _, record = outcomes[slug][experiment.id]
+        if record is None:
+            continue
+        small, result = experiment.small(), Outcome.from_json(record)
+        assert result.quantity.unit == experiment.unit
+        for passport in MACHINES:
+            try:
+                small.check(passport)
+                prediction = small.predict(passport)
+            except Unavailable:
+                continue
+            assert small.explain(prediction, result)
+            assert bool(small.alt(prediction, result)) == bool(small.panels)
+            if small.panels:
+                figure, _ = figures.new(small.panels)
+                with figures.style():
+                    small.draw(prediction, result, figure)
+        if small.panels:
+            unreadable(figures.render(figure, small.alt(prediction, result)))

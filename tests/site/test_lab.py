@@ -46,7 +46,7 @@ def test_a_chapter_shows_what_its_page_shows(lab, chromium):
     page.wait_for_selector(".jp-RenderedMarkdown details", state="attached", timeout=60_000)
     shown = "\n".join(page.locator(".jp-RenderedMarkdown").all_inner_texts())
     assert re.findall(r"\{\w+\}`?|:label:|:class:", shown) == []
-    assert "(Drepper, 2007)" in shown and "Exercise 1." in shown
+    assert "(Drepper, 2007)" in shown and "Exercise 1.1." in shown
     assert (
         page.evaluate("[...document.querySelectorAll('.jp-Notebook details')].map(d => d.open)")
         == [False] * 3

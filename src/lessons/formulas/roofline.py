@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from lessons.formulas.checks import not_negative, positive, whole
@@ -75,6 +76,23 @@ def time_bound(work: Work, peak: float, bandwidth: float) -> float:
     return max(work.flop / peak, work.bytes / bandwidth)
 
 
+def time_floor(work: Work, peak: float, bandwidth: float, calls: float, call: float) -> float:
+    """Return the least time for ``work`` in seconds where it is split into calls: a third roof beside the other two.
+
+    Args:
+        work, peak, bandwidth: as for ``time_bound``.
+        calls: calls that the work is split into.
+        call: seconds that each of them takes at least, however small: the time to make it, or to launch it.
+
+    Raises:
+        ValueError: as ``time_bound``, and for a negative number of calls or cost of a call.
+
+    Source: williams2009roofline for two of the three; the third is this book's.
+    """
+    not_negative(calls=calls, call=call)
+    return max(time_bound(work, peak, bandwidth), calls * call)
+
+
 def limit(work: Work, peak: float, bandwidth: float) -> str:
     """Return "bandwidth" left of the ridge and "compute" at it or right of it; units as in ``ridge``."""
     return "bandwidth" if work.intensity < ridge(peak, bandwidth) else "compute"
@@ -119,6 +137,85 @@ def gemm(m: int, n: int, k: int, itemsize: float = 2, weight_itemsize: float | N
 def gemv(n: int, k: int, itemsize: float = 2) -> Work:
     """Return the work of a matrix-vector product with an [n, k] matrix: ``gemm`` with one row."""
     return gemm(1, n, k, itemsize)
+
+
+def tile_side(cache: float, itemsize: float = 4) -> int:
+    """Return the side of the largest square tile of which three fit in ``cache`` bytes, rounded down to a power of two.
+
+    Three, because a product needs one of each factor and one of the result.
+
+    Raises:
+        ValueError: unless at least three numbers fit.
+    """
+    positive(itemsize=itemsize)
+    if cache < 3 * itemsize:
+        raise ValueError(
+            f"cache is {cache}, but three tiles of one number need {3 * itemsize} bytes; give it more"
+        )
+    return 1 << (math.isqrt(int(cache / (3 * itemsize))).bit_length() - 1)
+
+
+def tiled_product(n: int, tile: int, itemsize: float = 4) -> Work:
+    """Return the work of a square product [n, n] x [n, n] with the bytes that move where only tiles of it are kept.
+
+    The result is made tile by tile. For each of its tiles, every tile of a row of one factor and of a column of the
+    other is brought in: each factor moves n / tile times, and the result once. With one tile of side n these are the
+    bytes of ``gemm``; with tiles of one number nothing is used again.
+
+    Args:
+        n: rows and columns.
+        tile: side of a tile, a divisor of n.
+        itemsize: bytes of a number.
+
+    Raises:
+        ValueError: unless sizes are whole and positive and tile divides n.
+
+    Source: williams2009roofline for counting at a level; the count is this book's.
+    """
+    whole(n=n, tile=tile)
+    positive(itemsize=itemsize)
+    if n % tile:
+        raise ValueError(f"tile is {tile}, but must divide n, {n}; take a power of two for both")
+    return Work(2 * n**3, (2 * n**3 // tile + n**2) * itemsize)
+
+
+def experts_read(tokens: float, experts: int, active: int) -> float:
+    """Return how many experts of a layer a step over ``tokens`` tokens is expected to read.
+
+    Each token picks ``active`` different experts of ``experts``. Where all picks are alike likely and independent of
+    each other, an expert is left out by all tokens with the probability (1 - active / experts)^tokens. Real routers
+    prefer some experts, and then read fewer.
+
+    Raises:
+        ValueError: unless sizes are positive, and active is at most experts.
+    """
+    positive(tokens=tokens)
+    whole(experts=experts, active=active)
+    if active > experts:
+        raise ValueError(f"active is {active}, but there are {experts} experts; it can be that many at most")
+    return experts * (1 - (1 - active / experts) ** tokens)
+
+
+def expert_layer(tokens: int, experts: int, active: int, hidden: int, ffn: int, itemsize: float = 2) -> Work:
+    """Return the work of a layer's experts in one step: three matrices [hidden, ffn] of each expert that is read.
+
+    The tokens' own numbers are left out, as they are few beside the weights. With many tokens the intensity tends to
+    2 tokens active / (experts itemsize): what counts are the tokens *per expert*. A dense layer has one expert, always
+    active.
+
+    Args:
+        tokens: in the step.
+        experts, active: of the layer, and of a token.
+        hidden, ffn: sizes of one expert.
+        itemsize: bytes of a weight.
+
+    Raises:
+        ValueError: unless sizes are whole and positive, and active is at most experts.
+    """
+    whole(tokens=tokens, hidden=hidden, ffn=ffn)
+    positive(itemsize=itemsize)
+    weights = 3 * hidden * ffn
+    return Work(2 * tokens * active * weights, experts_read(tokens, experts, active) * weights * itemsize)
 
 
 def horner(degree: int, n: int = 1, itemsize: float = 4, streams: int = 2) -> Work:

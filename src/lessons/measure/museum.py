@@ -8,17 +8,41 @@ from time import perf_counter
 from typing import Any
 
 from lessons.measure.timer import time
+from lessons.measure.verdict import differs
 from lessons.units import GB, GiB, Quantity
 
 
 @dataclass(frozen=True)
 class Exhibit:
-    """One mistake: what it said, what is right, and why."""
+    """One mistake: what it said and what is right.
+
+    Attributes:
+        name: the mistake in a few words.
+        wrong, right: what it gives, and what the right way gives.
+        lesson: why it misleads, and what to do instead.
+        above: whether the mistake gives too much; else it gives too little.
+    """
 
     name: str
     wrong: Quantity
     right: Quantity
-    why: str
+    lesson: str
+    above: bool = True
+
+    @property
+    def works(self) -> bool:
+        """Whether the mistake shows here: the wrong number lies surely on the side where it should."""
+        return differs(self.wrong.ratio(self.right)) == (1 if self.above else -1)
+
+    @property
+    def why(self) -> str:
+        """What a page says of the exhibit, which did not work on every machine."""
+        if self.works:
+            return self.lesson
+        return (
+            f"on this machine the exhibit did not work: {self.name} does not give "
+            f"surely {'more' if self.above else 'less'} than the right way. The rule holds all the same: {self.lesson}"
+        )
 
     @property
     def factor(self) -> float:
@@ -77,6 +101,7 @@ def no_synchronise(launch: Callable[[], Any]) -> Exhibit:
         wrong,
         time(launch, device="cuda").median(),
         "a launch returns before the work is done; use events, or synchronise before reading the clock",
+        above=False,
     )
 
 
@@ -91,4 +116,5 @@ def gib_for_gb(size: float) -> Exhibit:
         Quantity(size / GiB, "GB"),
         Quantity(size / GB, "GB"),
         "1 GiB is 2^30 bytes and 1 GB is 10^9: name the one you divided by",
+        above=False,
     )

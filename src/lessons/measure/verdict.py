@@ -9,7 +9,7 @@ BAND = 1.25
 
 AS_FORESEEN, MORE, LESS, UNSURE = "as-foreseen", "more-than-foreseen", "less-than-foreseen", "cant-tell"
 FORESEEN = (AS_FORESEEN, MORE, LESS, UNSURE)
-# A ratio may come out as foretold because both of its ends miss alike.
+# A ratio may come out as predicted because both of its ends miss alike.
 CANCEL = "errors-cancel"
 JUDGED = (*FORESEEN, CANCEL)
 # Nothing may be better than a bound: where something surely is, the bound is wrong.
@@ -20,9 +20,9 @@ COUNTED = (EQUAL, UNEQUAL)
 GOOD = (AS_FORESEEN, EQUAL)
 # The verdicts as readers see them.
 WORDS = {
-    AS_FORESEEN: "as foreseen",
-    MORE: "more than foreseen",
-    LESS: "less than foreseen",
+    AS_FORESEEN: "as predicted",
+    MORE: "more than predicted",
+    LESS: "less than predicted",
     UNSURE: "can't tell",
     CANCEL: "errors cancel",
     BEATEN: "bound beaten",
@@ -58,14 +58,14 @@ def foreseen(ratio: Quantity) -> str:
 def judged(ratio: Quantity, *ends: Quantity) -> str:
     """Return the verdict on a ratio of two measured things, having looked at each of them.
 
-    A ratio may come out as foretold because both of its ends miss alike.
+    A ratio may come out as predicted because both of its ends miss alike.
 
     Args:
         ratio: the measured ratio over the predicted one.
         ends: each end of the ratio, measured over predicted.
 
     Returns:
-        "errors-cancel" where the ratio is as foreseen and an end surely is not; else what ``foreseen`` says.
+        "errors-cancel" where the ratio is as predicted and an end surely is not; else what ``foreseen`` says.
     """
     verdict = foreseen(ratio)
     missed = any(foreseen(end) in (MORE, LESS) for end in ends)

@@ -1,51 +1,50 @@
-"""A prediction's sum as it stands under its question."""
+"""A prediction's sum as it stands on the result card: the formula, the numbers put in, where each comes from."""
 
 from __future__ import annotations
 
-from typing import Any
+import html
 
-from lessons.experiments.base import Experiment, Outcome
+from lessons.experiments.base import Outcome
 from lessons.experiments.derivation import Operand
-from lessons.notebook.tables import Table, table
 from lessons.units import format_value
 
-KINDS = {
-    "count": "a count, which must come out equal",
-    "at most": "a bound, which nothing can exceed",
-    "at least": "a bound, below which nothing can go",
-    "estimate": "an estimate",
-    "ratio": "a ratio of two estimates",
-}
 
-
-def worked(experiment: Experiment, prediction: Outcome) -> str:
-    """Return as Markdown the formula with the numbers put in, and where each comes from.
-
-    A recording that is older than sums has none; then nothing is returned.
-    """
+def sum_text(prediction: Outcome) -> str:
+    """Return the sum for a terminal; nothing for a recording that is older than sums."""
     by = prediction.by
     if by is None:
         return ""
-    result = format_value(prediction.quantity.value, prediction.quantity.unit)
     lines = [
-        f"**Prediction**, {KINDS[experiment.kind]}: `{by.written()}` = {by.substituted()} = **{result}**",
-        "",
+        f"predicted = {by.written()}",
+        f"          = {by.substituted()}",
+        f"          = {_result(prediction)}",
     ]
-    return "\n".join(lines + [f"- `{symbol}`: {_operand(o)}" for symbol, o in by.operands.items()])
+    return "\n".join(
+        lines + [f"  {symbol}: {o.shown}, {o.name} ({_source(o)})" for symbol, o in by.operands.items()]
+    )
 
 
-def ends(experiment: Experiment, prediction: Outcome, result: Outcome) -> Table | None:
-    """Return what a ratio divides, predicted and found: a ratio that agrees may hide two that don't."""
-    if not prediction.ends:
-        return None
-    found = "simulated" if experiment.simulated else "measured"
-    rows: list[list[Any]] = [
-        [name, format_value(end.value, end.unit), result.ends[name], result.ends[name].ratio(end)]
-        for name, end in prediction.ends.items()
-    ]
-    return table(rows, ["", "predicted", found, "ratio"])
+def sum_html(prediction: Outcome) -> str:
+    """Return the sum as HTML; nothing for a recording that is older than sums."""
+    by = prediction.by
+    if by is None:
+        return ""
+    operands = "".join(
+        f"<li><code>{html.escape(symbol)}</code> <b>{html.escape(o.shown)}</b> "
+        f'<span class="lessons-from">{html.escape(o.name)} <small>({html.escape(_source(o))})</small></span></li>'
+        for symbol, o in by.operands.items()
+    )
+    return (
+        f'<div class="lessons-sum"><p class="lessons-formula"><code>{html.escape(by.written())}</code><br>'
+        f"<span>= {html.escape(by.substituted())}</span><br>"
+        f"<span>= <strong>{html.escape(_result(prediction))}</strong></span></p>"
+        f'<ul class="lessons-operands">{operands}</ul></div>'
+    )
 
 
-def _operand(o: Operand) -> str:
-    source = f"passport: `{o.row}`" if o.row else o.source
-    return f"{o.shown}, {o.name} ({source})"
+def _result(prediction: Outcome) -> str:
+    return format_value(prediction.quantity.value, prediction.quantity.unit)
+
+
+def _source(o: Operand) -> str:
+    return f"passport: {o.row}" if o.row else o.source

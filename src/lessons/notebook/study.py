@@ -7,31 +7,37 @@ import math
 import os
 from collections.abc import Callable
 from functools import cache
+from types import EllipsisType
 from typing import Any, SupportsFloat
 
 from lessons.errors import LessonError
 from lessons.experiments.base import Experiment, Outcome, Unavailable
+from lessons.notebook.changed import changed
 from lessons.passport import Passport, PassportError, load_or_measure
 from lessons.results import Entry, Ledger
 from lessons.units import Quantity
 
 
-def study(experiment: Experiment, guess: Quantity | SupportsFloat | None = None) -> None:
+def study(experiment: Experiment, guess: Quantity | SupportsFloat | EllipsisType | None = ...) -> None:
     """Show a prediction, run the experiment on this machine, draw both, explain, and write the ledger.
 
     Args:
         experiment: an instance from a chapter's module.
         guess: your own guess in the experiment's base unit (B/s, s, tokens/s, ...), as any kind of number; it goes on
-            the report card. Left out, the one of an earlier run is kept.
+            the report card. Left out or None, the one of an earlier run is kept. With None the web page asks for a
+            guess before it shows the result.
 
     What this machine cannot run is said with its reason, and nothing is written. A ledger that cannot be written
-    is said too, after the result.
+    is said too, after the result. So is what was changed in the experiment: then the result is not the book's, and
+    nothing is written either.
 
     Raises:
         LessonError: before anything runs, for a guess that is no number.
     """
-    guessed = None if guess is None else as_number(guess, experiment.unit)
+    asks = guess is None
+    guessed = None if guess is None or isinstance(guess, EllipsisType) else as_number(guess, experiment.unit)
     passport = this_passport()
+    name = changed(experiment)
     try:
         experiment.check(passport)
         prediction = experiment.predict(passport)
@@ -42,7 +48,10 @@ def study(experiment: Experiment, guess: Quantity | SupportsFloat | None = None)
         return
     ledger = Ledger()
     guessed = ledger.guess(experiment.id) if guessed is None else guessed
-    show(experiment, prediction, result, guessed)
+    show(experiment, prediction, result, guessed, asks=asks and guessed is None)
+    if name:
+        _show(_markdown(f"*This result is not on the report card, because `{name}` was changed.*"))
+        return
     quantities = (prediction.quantity, result.quantity)
     try:
         ledger.write(
@@ -102,32 +111,20 @@ def show(
     result: Outcome,
     guess: float | None = None,
     badge: str = "",
+    asks: bool = False,
 ) -> None:
-    """Display a prediction and a result: the question, the sum, the numbers, the figure, the explanation.
+    """Display a prediction and a result: the card, the figure, the explanation.
 
     Args:
         experiment: whose they are.
         prediction, result: live or recorded.
         guess: the reader's own.
         badge: where the result comes from, when it was not measured just now.
+        asks: the web page asks for a guess first.
     """
-    from lessons.notebook.derivations import ends, worked
-    from lessons.notebook.tables import table
+    from lessons.notebook.card import Card
 
-    ratio = result.quantity.ratio(prediction.quantity)
-    found = "simulated" if experiment.simulated else "measured"
-    rows: list[tuple[str, Any]] = [("predicted", prediction.quantity), (found, result.quantity)]
-    if prediction.textbook is not None:
-        rows.insert(0, ("by the textbook", prediction.textbook))
-    if guess is not None:
-        rows.insert(0, ("your guess", Quantity(guess, result.quantity.unit)))
-    rows.append((f"{found} / predicted", ratio))
-    _show(_markdown(f"**{experiment.question}**" + (f"  \n*{badge}*" if badge else "")))
-    if sum_ := worked(experiment, prediction):
-        _show(_markdown(sum_))
-    _show(table(rows, ["", experiment.title]))
-    if both := ends(experiment, prediction, result):
-        _show(both)
+    _show(Card(experiment, prediction, result, guess, badge, asks))
     if experiment.panels:
         _show(picture(experiment, prediction, result))
     _show(_markdown(experiment.explain(prediction, result)))

@@ -10,6 +10,7 @@ from lessons.experiments.cpu_memory.curves import (
     falls_early,
     falls_late,
     held,
+    nearer_slower,
     sizes_up_to,
 )
 from lessons.experiments.derivation import Derivation, Operand
@@ -26,7 +27,7 @@ class BandwidthStaircase(Experiment):
     id = "cpu_memory.bandwidth"
     unit = "B/s"
     SMALL = {"limit": 1 << 20}
-    FINDINGS = ("early", "late", *FORESEEN)
+    FINDINGS = ("nearer-slower", "early", "late", *FORESEEN)
     limit = 1 << 40  # bytes of the largest working set
 
     def predict(self, passport: Passport) -> Outcome:
@@ -70,11 +71,18 @@ class BandwidthStaircase(Experiment):
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         top = max(result.data["rates"], key=lambda rate: rate.value)
+        near, far = nearer_slower(prediction, result) or ("", "")
         return {
             "top": format_value(top.value, "B/s"),
-            "factor": f"{top.value / result.quantity.value:.0f}",
+            "factor": format_value(top.value / result.quantity.value, "1", 2),
+            "near": near.upper(),
+            "far": far.upper(),
         }
 
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
-        early, late = falls_early(prediction, result), falls_late(prediction, result)
-        return [*["early"] * early, *["late"] * late, self.verdict(prediction, result)]
+        shown = {
+            "nearer-slower": bool(nearer_slower(prediction, result)),
+            "early": falls_early(prediction, result),
+            "late": falls_late(prediction, result),
+        }
+        return [*(name for name, seen in shown.items() if seen), self.verdict(prediction, result)]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from lessons.experiments.base import Outcome
-from lessons.measure.verdict import BAND
+from lessons.measure.verdict import BAND, differs
 from lessons.passport import Passport
 from lessons.units import KiB, Quantity
 
@@ -88,3 +90,15 @@ def falls_early(prediction: Outcome, result: Outcome) -> bool:
     measured = dict(zip(result.data["sizes"], result.data["rates"]))
     ends = [size for size in prediction.data["caches"] if size in measured and size in expected]
     return any(measured[size].high < expected[size] / BAND for size in ends)
+
+
+def nearer_slower(prediction: Outcome, result: Outcome) -> tuple[str, str] | None:
+    """Return a cache whose best rate is surely below that of the next one, and that next one; None where none is."""
+    best: dict[str, Quantity] = {}
+    for size, rate in zip(result.data["sizes"], result.data["rates"]):
+        for level, end in zip(prediction.data["levels"], prediction.data["caches"]):
+            if size <= end:
+                best[level] = max(best.get(level, rate), rate, key=lambda q: q.value)
+                break
+    levels = list(best)
+    return next(((a, b) for a, b in pairwise(levels) if differs(best[a].ratio(best[b])) < 0), None)

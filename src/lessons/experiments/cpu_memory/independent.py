@@ -6,7 +6,7 @@ from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
 from lessons.experiments.cpu_memory.curves import dram_bytes
 from lessons.experiments.derivation import Derivation, Operand
 from lessons.measure import time
-from lessons.measure.verdict import JUDGED
+from lessons.measure.verdict import JUDGED, MORE, differs
 from lessons.passport import Passport
 from lessons.units import Quantity
 
@@ -20,7 +20,7 @@ class Independent(Experiment):
     unit = "1"
     kind = "ratio"
     SMALL = {"limit": 1 << 20}
-    FINDINGS = JUDGED
+    FINDINGS = ("overlaps", *JUDGED, "beyond-streaming", "beyond-overlap")
     limit = 1 << 40  # bytes of the ring
     WALKS = (1, 2, 4, 8, 16)
 
@@ -87,4 +87,8 @@ class Independent(Experiment):
         }
 
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
-        return [self.verdict(prediction, result)]
+        verdict, gain = self.verdict(prediction, result), result.quantity
+        found = [*["overlaps"] * (differs(gain) > 0), verdict]
+        if differs(gain, prediction.data["walks"][-1]) > 0:
+            return [*found, "beyond-overlap"]
+        return [*found, *["beyond-streaming"] * (verdict == MORE)]

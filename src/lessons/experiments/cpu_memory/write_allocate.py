@@ -19,7 +19,7 @@ class WriteAllocate(Experiment):
     unit = "1"
     kind = "at most"
     SMALL = {"limit": 1 << 20}
-    FINDINGS = ("no-gain", *AT_MOST)
+    FINDINGS = ("alike", "slower", *AT_MOST)
     limit = 1 << 40  # bytes of an array
 
     def predict(self, passport: Passport) -> Outcome:
@@ -69,6 +69,7 @@ class WriteAllocate(Experiment):
         kinds = ("copy", "triad")
         return {
             "gain": format_value(result.quantity.value, "1"),
+            "gain_interval": result.quantity,
             "promised": format_value(prediction.quantity.value, "1"),
             "by_kind": "; ".join(
                 f"{k}: predicted {prediction.data[k]:.2f}, measured {result.data[k].value:.2f}" for k in kinds
@@ -76,4 +77,5 @@ class WriteAllocate(Experiment):
         }
 
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
-        return [*["no-gain"] * (differs(result.quantity) <= 0), self.verdict(prediction, result)]
+        gain = {1: [], 0: ["alike"], -1: ["slower"]}[differs(result.quantity)]
+        return [*gain, self.verdict(prediction, result)]

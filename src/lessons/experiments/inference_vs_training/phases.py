@@ -14,7 +14,7 @@ from lessons.kernels.gemv import MAX_ROWS
 from lessons.llm.engines import engine
 from lessons.measure import in_turns, median_interval, median_ratio
 from lessons.measure.conditions import one_thread
-from lessons.measure.verdict import JUDGED, LESS, MORE, differs, foreseen
+from lessons.measure.verdict import AS_FORESEEN, JUDGED, LESS, MORE, differs, foreseen
 from lessons.passport import Passport
 from lessons.units import Quantity, format_value, percent
 
@@ -69,7 +69,7 @@ def one_pass(phase: str, tokens: int) -> Callable[[], object]:
 
 
 class Phases(Experiment):
-    """Tokens a second of a long prompt, over those of one user's answer.
+    """Tokens per second of a long prompt, over those of one user's answer.
 
     Args:
         prompts: tokens of the prompts, the shortest first.
@@ -86,12 +86,13 @@ class Phases(Experiment):
     FINDINGS = (
         "other-way-round",
         "same-rate",
+        "rate-cant-tell",
         "users-slower",
         "users-faster",
         "kernel-changes",
         *JUDGED,
-        "reading-slow",
-        "writing-slow",
+        "prefill-slow",
+        "decode-slow",
         "under-bound",
     )
     panels = (1, 2)
@@ -145,15 +146,15 @@ class Phases(Experiment):
         by = Derivation(
             "(B / R + n * e) / max(f / P, b / R)",
             {
-                "B": Operand("bytes of a token written", Quantity(one["bytes"][0], "B"), source),
+                "B": Operand("bytes of a decoded token", Quantity(one["bytes"][0], "B"), source),
                 "R": Operand("reads in memory", bandwidth),
                 "n": Operand("rows of all matrices", Quantity(rows, "1"), source),
                 "e": Operand("end of a matrix's row", row_end),
                 "f": Operand(
-                    "operations of a token read", Quantity(prompt["flop"][-1] / tokens, "FLOP"), source
+                    "operations of a prompt token", Quantity(prompt["flop"][-1] / tokens, "FLOP"), source
                 ),
                 "P": Operand("torch, large matrix product", product),
-                "b": Operand("bytes of a token read", Quantity(prompt["bytes"][-1] / tokens, "B"), source),
+                "b": Operand("bytes of a prompt token", Quantity(prompt["bytes"][-1] / tokens, "B"), source),
             },
         )
         ends = _ends(Quantity(one["seconds"][0], "s"), Quantity(prompt["seconds"][-1], "s"), tokens)
@@ -208,14 +209,14 @@ class Phases(Experiment):
             [outcome.data["decode"]["seconds"][at] for at in jump] for outcome in (result, prediction)
         )
         return {
-            "written": format_value(1 / decode[0].value, "tokens/s"),
-            "read": format_value(self.tokens["prefill"][-1] / prefill[-1].value, "tokens/s"),
+            "decoded": format_value(1 / decode[0].value, "tokens/s"),
+            "prefilled": format_value(self.tokens["prefill"][-1] / prefill[-1].value, "tokens/s"),
             **{f"{name}_off": format_value(ratio.value, "1", 2) for name, ratio in off.items()},
             "under": _listed({name: ratio for name, ratio in off.items() if foreseen(ratio) == LESS}),
-            "writing_mfu": percent(writing[0].value),
-            "writing_mbu": percent(writing[1].value),
-            "reading_mfu": percent(reading[0].value),
-            "reading_mbu": percent(reading[1].value),
+            "decode_mfu": percent(writing[0].value),
+            "decode_mbu": percent(writing[1].value),
+            "prefill_mfu": percent(reading[0].value),
+            "prefill_mbu": percent(reading[1].value),
             "users": ", ".join(map(str, self.tokens["decode"])),
             "prompts": ", ".join(map(str, self.tokens["prefill"])),
             "last": self.tokens["prefill"][-1],
@@ -233,15 +234,16 @@ class Phases(Experiment):
         writing, reading = (_memory_over_arithmetic(prediction, *which) for which in ENDS.values())
         if differs(writing) > 0 > differs(reading):
             found.append("other-way-round")
-        alike = differs(self._same_tokens(prediction, result))
-        found.append({1: "users-faster", -1: "users-slower", 0: "same-rate"}[alike])
+        alike = self._same_tokens(prediction, result)
+        same = "same-rate" if foreseen(alike) == AS_FORESEEN else "rate-cant-tell"
+        found.append({1: "users-faster", -1: "users-slower", 0: same}[differs(alike)])
         if jump := self._change_of_kernel():
             few, many = (_over(prediction, result, "decode", at) for at in jump)
             found += ["kernel-changes"] * (foreseen(many.ratio(few)) == MORE)
         off = _over_predicted(prediction, result)
         found.append(self.verdict(prediction, result))
         verdicts = {name: foreseen(ratio) for name, ratio in off.items()}
-        found += [f"{name}-slow" for name in ("reading", "writing") if verdicts[name] == MORE]
+        found += [f"{name}-slow" for name in ("prefill", "decode") if verdicts[name] == MORE]
         return found + ["under-bound"] * (LESS in verdicts.values())
 
     def _same_tokens(self, prediction: Outcome, result: Outcome) -> Quantity:
@@ -260,7 +262,7 @@ class Phases(Experiment):
 
 
 # The two passes that the experiment compares: one user's next token, and the longest prompt.
-ENDS = {"writing": ("decode", 0), "reading": ("prefill", -1)}
+ENDS = {"decode": ("decode", 0), "prefill": ("prefill", -1)}
 
 
 def _over(prediction: Outcome, result: Outcome, phase: str, at: int) -> Quantity:
@@ -269,8 +271,8 @@ def _over(prediction: Outcome, result: Outcome, phase: str, at: int) -> Quantity
 
 
 def _ends(one: Quantity, prompt: Quantity, tokens: int) -> dict[str, Quantity]:
-    """Return the seconds of a token in either phase by their names: one is written in a pass, and many are read."""
-    return {"a token written": one, "a token read": prompt.scaled(1 / tokens)}
+    """Return the seconds of a token in either phase by their names: a pass decodes one, and prefills many."""
+    return {"a decoded token": one, "a prompt token": prompt.scaled(1 / tokens)}
 
 
 def _over_predicted(prediction: Outcome, result: Outcome) -> dict[str, Quantity]:

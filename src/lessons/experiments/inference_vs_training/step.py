@@ -28,7 +28,7 @@ class Step(Trained):
     unit = "1"
     kind = "ratio"
     SMALL = {"shape": TINY}
-    FINDINGS = (*COUNTS.values(), *JUDGED, "optimizer-dear", "training-dear")
+    FINDINGS = (*COUNTS.values(), *JUDGED, "optimizer-over", "training-over")
     dtype, itemsize, rounds = "float32", 4, 3
 
     def predict(self, passport: Passport) -> Outcome:
@@ -155,7 +155,7 @@ class Step(Trained):
             for name, spent in (("inference", seconds["inference"].value), ("step", step))
         ]
         step_off, inference_off = (result.ends[name].ratio(end) for name, end in prediction.ends.items())
-        worst = _dearest(prediction, result)
+        worst = _furthest_over(prediction, result)
         return {
             "forward_flop": format_value(counted["inference"], "FLOP"),
             "step_flop": format_value(counted["step"], "FLOP"),
@@ -181,10 +181,10 @@ class Step(Trained):
         found = [COUNTS[(counted > matrices) - (counted < matrices)]]
         verdict = self.verdict(prediction, result)
         found.append(verdict)
-        worst = _dearest(prediction, result)
-        dear = result.data["seconds"][worst].scaled(1 / prediction.data["seconds"][worst], "1")
-        if verdict == MORE and foreseen(dear) == MORE:
-            found.append("optimizer-dear" if worst == "optimizer" else "training-dear")
+        worst = _furthest_over(prediction, result)
+        over = result.data["seconds"][worst].scaled(1 / prediction.data["seconds"][worst], "1")
+        if verdict == MORE and foreseen(over) == MORE:
+            found.append("optimizer-over" if worst == "optimizer" else "training-over")
         return found
 
 
@@ -198,7 +198,7 @@ def _ends(step: Quantity, inference: Quantity) -> dict[str, Quantity]:
     return {"training step": step, "inference": inference}
 
 
-def _dearest(prediction: Outcome, result: Outcome) -> str:
+def _furthest_over(prediction: Outcome, result: Outcome) -> str:
     """Return the part of the step that takes the most seconds more than predicted."""
     p, seconds = prediction.data["seconds"], result.data["seconds"]
     return max(PARTS, key=lambda part: seconds[part].value - p[part])

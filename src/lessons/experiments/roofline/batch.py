@@ -24,7 +24,11 @@ class Batch(Experiment):
     id = "roofline.batch"
     unit = "rows"
     SMALL = {"limit": 1 << 20}
-    FINDINGS = ("library-slower", "library-alike", "library-faster", "not-doubled", *FORESEEN)
+    FINDINGS = (
+        *("own-rows", "library-rows"),
+        *("library-slower", "library-alike", "library-faster"),
+        *("not-doubled", *FORESEEN),
+    )
     panels = (1, 2)
     inputs = 2048
 
@@ -52,13 +56,15 @@ class Batch(Experiment):
         doubled = Derivation(
             "1 + (W / R) / (F / Q)", {**operands, "Q": Operand("our product of few rows", ours)}
         )
-        if doubled.value > MAX_ROWS:  # then it is torch's product that is the faster one
+        own = doubled.value <= MAX_ROWS
+        if not own:  # then it is torch's product that is the faster one
             doubled = Derivation(f"max({MAX_ROWS}, {due.formula})", due.operands)
         peak = passport.flops("float32").value
         return Outcome(
             doubled.quantity(self.unit),
             {
                 "rows": rows,
+                "own": own,
                 "seconds": seconds,
                 "peak": peak,
                 "matmul": library.value,
@@ -136,10 +142,13 @@ class Batch(Experiment):
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
         last = len(result.data["ours"]) - 1
         gap = differs(result.data["library"][last].ratio(result.data["ours"][last]))
-        library = {1: "library-slower", 0: "library-alike", -1: "library-faster"}[gap]
+        found = [
+            "own-rows" if prediction.data["own"] else "library-rows",
+            {1: "library-slower", 0: "library-alike", -1: "library-faster"}[gap],
+        ]
         if result.quantity.high >= result.data["rows"][-1]:
-            return [library, "not-doubled"]
-        return [library, self.verdict(prediction, result)]
+            return [*found, "not-doubled"]
+        return [*found, self.verdict(prediction, result)]
 
 
 def _best(ours: list[Quantity], library: list[Quantity]) -> list[Quantity]:

@@ -9,6 +9,7 @@ from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
 from lessons.experiments.derivation import Derivation, Operand
 from lessons.experiments.roofline.sizes import GIB, memory_bytes
 from lessons.formulas.memory import first_touch_time, write_allocate_factor
+from lessons.kernels.fused.reference import BLOCK
 from lessons.measure import time
 from lessons.measure.verdict import JUDGED, differs
 from lessons.units import Quantity, format_value
@@ -57,7 +58,9 @@ class Fusion(Experiment):
             },
         )
         ends = {way: Quantity(sum(parts[way].values()), "s") for way in ENDS}
-        return Outcome(by.quantity(self.unit), {"parts": parts}, by=by, ends=ends)
+        # What the blocked way calls from Python: four functions for each block.
+        calls = 4 * -(-size // (4 * BLOCK))
+        return Outcome(by.quantity(self.unit), {"parts": parts, "calls": calls}, by=by, ends=ends)
 
     def _bytes(self) -> int:
         return memory_bytes(self.limit) // 4
@@ -111,10 +114,12 @@ class Fusion(Experiment):
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         naive, preallocated, blocked, fused = (result.data[way].value for way in WAYS)
         return {
+            **{way: format_value(result.data[way].value, "s") for way in ("naive", "preallocated", "fused")},
             "gain": f"{naive / fused:.1f}",
             "no_allocation": f"{naive / preallocated:.1f}",
             "one_pass": f"{preallocated / fused:.1f}",
             "blocked": f"{blocked / fused:.2f}",
+            "calls": f"{prediction.data['calls']:,}",
             "times": ", ".join(f"{way} {format_value(result.data[way].value, 's')}" for way in WAYS),
         }
 

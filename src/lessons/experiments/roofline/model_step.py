@@ -12,7 +12,7 @@ from lessons.experiments.looks import axes, measured, roofs
 from lessons.experiments.roofline import step as roofline_step
 from lessons.formulas.llama import matrix_rows
 from lessons.formulas.roofline import Work, time_bound
-from lessons.measure.verdict import FORESEEN, MORE, foreseen
+from lessons.measure.verdict import FORESEEN, LESS, MORE, differs, foreseen
 from lessons.units import Quantity, format_value, percent
 
 SMALL = 100e3  # bytes: an operation that moves less takes microseconds, as long as a call from Python
@@ -24,7 +24,7 @@ class ModelStep(Experiment):
     id = "roofline.model"
     unit = "s"
     SMALL = {"context": 16, "prompt": 9}
-    FINDINGS = (*FORESEEN, "below-their-roof", "calls", "no-calls")
+    FINDINGS = (*FORESEEN, "memory-faster", "ends-hidden", "below-their-roof", "calls", "no-calls")
     panels = (1, 2)
 
     def __init__(self, name: str = "smollm2-135m", context: int = 1024, prompt: int = 128) -> None:
@@ -119,7 +119,12 @@ class ModelStep(Experiment):
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
         small, large = _missed(prediction, result)
         verdict = self.verdict(prediction, result)
-        return [verdict, *["below-their-roof"] * bool(large), "calls" if small else "no-calls"]
+        found = [verdict]
+        if verdict == LESS:
+            assert prediction.textbook is not None
+            bytes_alone = result.quantity.ratio(prediction.textbook)
+            found.append("memory-faster" if differs(bytes_alone) < 0 else "ends-hidden")
+        return [*found, *["below-their-roof"] * bool(large), "calls" if small else "no-calls"]
 
 
 def _missed(prediction: Outcome, result: Outcome) -> tuple[list[str], list[str]]:

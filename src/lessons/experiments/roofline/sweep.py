@@ -14,7 +14,7 @@ from lessons.experiments.looks import NAMES, colour, measured, roofs
 from lessons.experiments.roofline.sizes import GIB, memory_bytes
 from lessons.formulas.roofline import attainable, horner
 from lessons.measure import time
-from lessons.measure.verdict import FORESEEN, differs
+from lessons.measure.verdict import BAND, FORESEEN, differs
 from lessons.passport import needs
 from lessons.units import Quantity, format_value, percent
 
@@ -25,7 +25,7 @@ class Sweep(Experiment):
     id = "roofline.sweep"
     unit = "FLOP/B"
     SMALL = {"limit": 1 << 20}
-    FINDINGS = (*FORESEEN, "overlap", "knee-cant-tell", "disturbed", "over-the-roof")
+    FINDINGS = (*FORESEEN, "overlap", "knee-cant-tell", "disturbed", "over-the-roof", "roof-too-low")
     panels = (1, 2)
 
     def __init__(self, limit: int = GIB) -> None:
@@ -82,7 +82,12 @@ class Sweep(Experiment):
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         share, apart = at_ridge(prediction, result.data["dram"])
         every = list(shares(prediction, result))
+        highest, steepest = asymptotes(result.data["dram"])
         return {
+            "best": format_value(highest.value, "FLOP/s"),
+            "peak": format_value(prediction.data["peak"], "FLOP/s"),
+            "steep": format_value(steepest.value, "B/s"),
+            "copy": format_value(prediction.data["bandwidths"]["dram"], "B/s"),
             "due": format_value(prediction.quantity.value, self.unit),
             "bend": format_value(result.quantity.value, self.unit),
             "share": percent(share.value),
@@ -94,11 +99,12 @@ class Sweep(Experiment):
 
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
         knee = differs(*at_ridge(prediction, result.data["dram"]))
-        over = any(differs(share) > 0 for share in shares(prediction, result))
+        above = [share for share in shares(prediction, result) if differs(share) > 0]
         return [
             self.verdict(prediction, result),
             {1: "overlap", 0: "knee-cant-tell", -1: "disturbed"}[knee],
-            *["over-the-roof"] * over,
+            *["over-the-roof"] * bool(above),
+            *["roof-too-low"] * any(differs(share, BAND) > 0 for share in above),
         ]
 
 
@@ -153,12 +159,17 @@ def _points(count: int, device: str) -> tuple[Any, Any]:
 
 def bend(points: dict[str, Any]) -> Quantity:
     """Return where the two asymptotes cross: the highest rate over the steepest slope (the best bandwidth)."""
-    slopes = [rate.scaled(1 / i, "B/s") for rate, i in zip(points["rate"], points["intensity"])]
-    best = max(points["rate"], key=lambda rate: rate.value)
-    steep = max(slopes, key=lambda slope: slope.value)
+    best, steep = asymptotes(points)
     return Quantity(
         best.value / steep.value, "FLOP/B", best.low / steep.high, best.high / steep.low, min(best.n, steep.n)
     )
+
+
+def asymptotes(points: dict[str, Any]) -> tuple[Quantity, Quantity]:
+    """Return the highest rate, in FLOP/s, and the steepest slope, in B/s."""
+    slopes = [rate.scaled(1 / i, "B/s") for rate, i in zip(points["rate"], points["intensity"])]
+    best, steep = (max(found, key=lambda q: q.value) for found in (points["rate"], slopes))
+    return best, steep
 
 
 def shares(prediction: Outcome, result: Outcome) -> Iterator[Quantity]:

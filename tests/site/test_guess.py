@@ -1,0 +1,293 @@
+"""The guess on the web: on a small page made of two cards, and on the built site."""
+
+import re
+import sys
+
+import pytest
+from bs4 import BeautifulSoup
+from project import ROOT
+
+sys.path.insert(0, str(ROOT / "tests" / "notebook"))
+from cards import card
+
+from lessons.units import format_value
+
+pytestmark = pytest.mark.browser
+ASSETS = ROOT / "book" / "assets"
+ID = "kv_cache.made_up"
+HEAD = f"""<!doctype html><html lang="en" data-theme="light"><head><meta charset="utf-8"><title>A page</title>
+<link rel="stylesheet" href="{(ASSETS / "book.css").as_uri()}">
+<link rel="stylesheet" href="{(ASSETS / "card.css").as_uri()}">
+<script src="{(ASSETS / "guess.js").as_uri()}"></script></head><body>"""
+CELL = """<div class="cell_output"><div class="output text_html">{card}</div>
+<div class="output text_html"><figure id="fig-{n}">A figure.</figure></div><p>What was found.</p></div>"""
+REPORT = f"""<table><tr><th>what</th><th data-guess-heading hidden>your guess</th></tr>
+<tr><td>a time</td><td hidden data-guess-for="{ID}" data-unit="s" data-measured="0.004"></td></tr></table>
+<p hidden data-guess-for="kv_cache.another" data-unit="s"></p>"""
+
+
+def pages(folder, *cards):
+    """Write a chapter of asking cards, and a report card; return the chapter's address."""
+    cells = [CELL.format(card=shown._repr_html_(), n=n) for n, shown in enumerate(cards)]
+    (folder / "chapter.html").write_text(HEAD + "".join(cells), encoding="utf-8")
+    (folder / "report.html").write_text(HEAD + REPORT, encoding="utf-8")
+    return (folder / "chapter.html").as_uri()
+
+
+@pytest.fixture
+def chapter(tmp_path):
+    """A page of two asking cards of the same sizes: 3 ms predicted, 4 ms measured."""
+    other = card(asks=True)
+    other.experiment.id = "kv_cache.another"
+    return pages(tmp_path, card(asks=True), other)
+
+
+@pytest.fixture
+def browser(chromium):
+    """A fresh context, which has guessed nothing yet."""
+    context = chromium.new_context(viewport={"width": 1400, "height": 900})
+    yield context
+    context.close()
+
+
+def opened(browser, address):
+    page = browser.new_page()
+    page.on("pageerror", lambda error: pytest.fail(f"script error: {error}"))
+    page.goto(address)
+    return page
+
+
+def parts(page, id=ID):
+    """Return a card, and what is visible of it and after it."""
+    section = page.locator(f'[data-experiment="{id}"]')
+    shown = {name for name in ("sum", "outcome", "ask") if section.locator(f".lessons-{name}").is_visible()}
+    cell = page.locator(".cell_output").filter(has=section)
+    if cell.locator(".output").last.is_visible() and cell.locator("> p").last.is_visible():
+        shown.add("after")
+    return section, shown
+
+
+def lock_in(section, number, unit=None):
+    section.get_by_label("Your guess", exact=True).fill(number)
+    if unit:
+        section.get_by_label("unit").select_option(label=unit)
+    section.get_by_role("button", name="Lock in").click()
+
+
+def test_a_guess_then_the_sum_then_the_side_then_the_measurement(chapter, browser):
+    page = opened(browser, chapter)
+    section, shown = parts(page)
+    assert shown == {"ask"}
+    lock_in(section, "12", "ms")
+    assert parts(page)[1] == {"sum"}
+    assert "You guessed 12.0 ms. The prediction is 3.00 ms" in section.inner_text()
+    assert section.get_by_role("button", name="Above").evaluate("e => e === document.activeElement")
+    section.get_by_role("button", name="Above").click()
+    assert parts(page)[1] == {"sum", "outcome", "after"}
+    said = section.locator(".lessons-said").inner_text()
+    assert "3.0 times too high" in said and "above the prediction: so it came out" in said
+    assert parts(page, "kv_cache.another")[1] == {"ask"}
+
+    page.reload()
+    section, shown = parts(page)
+    assert shown == {"sum", "outcome", "after"} and section.locator(".lessons-said").inner_text() == said
+    assert section.locator(".lessons-your-guess dd").inner_text() == "12.0 ms"
+
+    report = opened(browser, chapter.replace("chapter", "report"))
+    assert report.locator(f'[data-guess-for="{ID}"]').inner_text() == "12.0 ms"
+    assert report.locator("[data-guess-heading]").is_visible()
+    assert not report.locator('[data-guess-for="kv_cache.another"]').is_visible()
+
+    section.get_by_role("button", name="Guess again").click()
+    assert parts(page)[1] == {"ask"}
+    page.reload()
+    assert parts(page)[1] == {"ask"}
+
+
+@pytest.mark.parametrize(
+    ("measured", "side", "said"),
+    [
+        (4e-3, "Below", "below the prediction: it came out above"),
+        (3.74e-3, "Within a quarter", "so it came out"),
+        (3.76e-3, "Above", "so it came out"),
+        (2.41e-3, "Within a quarter", "so it came out"),
+        (2.39e-3, "Below", "so it came out"),
+        (2e-3, "Within a quarter", "it came out below"),
+        (3e-3, "Within a quarter", "within a quarter of the prediction: so it came out"),
+    ],
+)
+def test_the_side_is_judged_by_the_band(measured, side, said, browser, tmp_path):
+    page = opened(browser, pages(tmp_path, card(measured=measured, asks=True)))
+    section, _ = parts(page)
+    lock_in(section, "3", "ms")
+    section.get_by_role("button", name=side).click()
+    assert said in section.locator(".lessons-said").inner_text()
+
+
+def test_the_page_asks_by_the_keyboard_alone(chapter, browser):
+    page = opened(browser, chapter)
+    section, _ = parts(page)
+    section.get_by_label("Your guess", exact=True).focus()
+    page.keyboard.type("5")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert parts(page)[1] == {"sum", "outcome", "after"}
+    assert "You said within a quarter" in section.locator(".lessons-said").inner_text()
+
+
+def test_the_slider_and_the_number_follow_each_other_over_four_decades(chapter, browser):
+    page = opened(browser, chapter)
+    section, _ = parts(page)
+    slider, number = section.locator("input[type=range]"), section.get_by_label("Your guess", exact=True)
+    ends = []
+    for at in ("0", "1000"):
+        slider.fill(at)
+        ends.append(float(number.input_value()) * float(section.get_by_label("unit").input_value()))
+    assert ends[0] < 3e-3 / 5 and ends[1] > 3e-3 * 5 and ends[1] / ends[0] == pytest.approx(1e4, rel=0.1)
+    number.fill("0.000001")
+    assert slider.input_value() == "0"
+
+
+@pytest.mark.parametrize("text", ["", "0", "-4"])
+def test_what_is_no_guess_is_not_locked_in(chapter, browser, text):
+    page = opened(browser, chapter)
+    section, _ = parts(page)
+    lock_in(section, text)
+    assert parts(page)[1] == {"ask"} and "a number above zero" in section.inner_text().lower()
+
+
+@pytest.mark.parametrize(("guess", "inside"), [("3.5", True), ("9000000", False)])
+def test_the_guess_stands_on_the_ruler_or_at_its_end(chapter, browser, guess, inside):
+    page = opened(browser, chapter)
+    section, _ = parts(page)
+    lock_in(section, guess, "ms")
+    section.get_by_role("button", name="Above").click()
+    drawing = section.locator("svg.lessons-wide")
+    at = lambda kind: float(  # noqa: E731
+        re.search(r"[\d.]+", drawing.locator(f".lessons-mark-{kind}").get_attribute("transform"))[0]
+    )
+    label = drawing.locator(".lessons-mark-guess text")
+    assert label.is_visible() and ("→" in label.text_content()) != inside
+    assert at("predicted") < at("guess") and (at("guess") < at("measured")) == inside and at("guess") <= 626
+    box, around = label.bounding_box(), drawing.bounding_box()
+    assert around["x"] <= box["x"] and box["x"] + box["width"] <= around["x"] + around["width"]
+
+
+def test_show_without_guessing_may_be_kept_for_all(chapter, browser):
+    page = opened(browser, chapter)
+    section, _ = parts(page)
+    section.get_by_role("button", name="Show without guessing").click()
+    assert parts(page)[1] == {"sum", "outcome", "after"} and parts(page, "kv_cache.another")[1] == {"ask"}
+    page.reload()
+    assert parts(page)[1] == {"ask"}
+    section.get_by_role("button", name="Show without guessing").click()
+    section.get_by_label("Always show").check()
+    assert parts(page, "kv_cache.another")[1] == {"sum", "outcome", "after"}
+    page.reload()
+    assert [parts(page, id)[1] for id in (ID, "kv_cache.another")] == [{"sum", "outcome", "after"}] * 2
+    section.get_by_label("Always show").uncheck()
+    page.reload()
+    assert parts(page)[1] == {"ask"}
+
+
+@pytest.mark.parametrize("target", ["fig-1", "result-kv_cache-another"])
+def test_a_link_to_what_is_veiled_shows_it(chapter, browser, target):
+    page = opened(browser, f"{chapter}#{target}")
+    assert parts(page)[1] == {"ask"} and parts(page, "kv_cache.another")[1] == {"sum", "outcome", "after"}
+
+
+def test_paper_shows_all(chapter, browser):
+    page = opened(browser, chapter)
+    page.emulate_media(media="print")
+    assert parts(page)[1] == {"sum", "outcome", "after"}
+
+
+def test_without_scripts_all_is_there(chapter, chromium):
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(chapter)
+    assert parts(page)[1] == {"sum", "outcome", "after"}
+    context.close()
+
+
+def test_where_storage_is_forbidden_the_page_asks_all_the_same(chapter, browser):
+    browser.add_init_script(
+        "Object.defineProperty(window, 'localStorage', { get() { throw new Error('forbidden') } })"
+    )
+    page = opened(browser, chapter)
+    section, _ = parts(page)
+    lock_in(section, "4", "ms")
+    section.get_by_role("button", name="Above").click()
+    assert parts(page)[1] == {"sum", "outcome", "after"}
+
+
+@pytest.mark.parametrize(
+    ("value", "unit"),
+    [
+        (1.5e-6, "s"),
+        (0.9996e-3, "s"),
+        (12.5, "1"),
+        (0.123, "%"),
+        (4567.0, "tokens/s"),
+        (3.35e12, "B/s"),
+        (65536.0, "B"),
+    ],
+)
+def test_the_page_writes_numbers_as_the_book_does(browser, tmp_path, value, unit):
+    page = opened(browser, pages(tmp_path, card(predicted=value, measured=value, asks=True, unit=unit)))
+    section, _ = parts(page)
+    lock_in(section, "1")
+    assert f"The prediction is {format_value(value, unit)}:" in section.inner_text()
+
+
+# Of each visible element with text of its own, in pixels of the screen.
+SIZES = """() => [...document.querySelectorAll(".lessons-card *")]
+  .filter((e) => e.getClientRects().length)
+  .filter((e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()))
+  .map((e) => parseFloat(getComputedStyle(e).fontSize) * (e.ownerSVGElement?.getScreenCTM().a ?? 1))"""
+
+
+@pytest.mark.parametrize(("width", "least"), [(1400, 12.0), (390, 11.0)])
+@pytest.mark.parametrize("kind", ["count", "at most", "at least", "estimate", "ratio"])
+def test_a_card_reads_at_both_widths(browser, tmp_path, width, least, kind):
+    shown = [card(kind=kind, textbook=1e-3, low=3.9e-3, high=4.3e-3, asks=asks) for asks in (False, True)]
+    page = opened(browser, pages(tmp_path, *shown))
+    page.set_viewport_size({"width": width, "height": 900})
+    assert page.evaluate("document.scrollingElement.scrollWidth <= document.scrollingElement.clientWidth")
+    page.evaluate("document.querySelectorAll('details').forEach((fold) => (fold.open = true))")
+    sizes = page.evaluate(SIZES)
+    assert len(sizes) > 20 and min(sizes) >= least
+    boxes = page.locator(".lessons-card .lessons-table").evaluate_all(
+        "all => all.map((e) => e.scrollWidth - e.clientWidth)"
+    )
+    assert [wider for wider in boxes if wider > 0] == []
+
+
+def test_the_built_site_asks(site, served, browser):
+    """The first asking card of the first chapter that has one."""
+    for path in sorted((site / "book").glob("*.html")):
+        section = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser").select_one(
+            ".lessons-card[data-asks]"
+        )
+        if section:
+            break
+    else:
+        pytest.fail("no page of the site asks for a guess")
+    id = section["data-experiment"]
+    page = opened(browser, f"{served}/book/{path.name}")
+    section, shown = parts(page, id)
+    assert shown == {"ask"}
+    lock_in(section, "1")
+    assert parts(page, id)[1] == {"sum"}
+    section.get_by_role("button", name="Above").click()
+    assert parts(page, id)[1] == {"sum", "outcome", "after"}
+    page.reload()
+    assert parts(page, id)[1] == {"sum", "outcome", "after"}
+    report = opened(browser, f"{served}/book/report_card.html")
+    assert "1" in report.locator(f'[data-guess-for="{id}"]').first.inner_text()
+
+    plain = browser.browser.new_context(java_script_enabled=False).new_page()
+    plain.goto(f"{served}/book/{path.name}")
+    assert parts(plain, id)[1] == {"sum", "outcome", "after"}
+    plain.context.close()
