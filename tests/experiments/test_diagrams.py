@@ -6,7 +6,8 @@ from itertools import combinations
 import pytest
 from machines import MACHINES
 from matplotlib.figure import Figure
-from test_every import CHAPTERS, unreadable
+from readable import unreadable
+from test_every import CHAPTERS
 
 from lessons import figures
 from lessons.figures import blocks
@@ -25,6 +26,7 @@ def drawn(monkeypatch):
 
     def look(figure, *args, **kwargs):
         save(figure, *args, **kwargs)
+        figure.draw_without_rendering()  # at the figure's own resolution: a text keeps the size that it was saved in
         texts = [text for ax in figure.axes for text in ax.texts]
         pairs = [
             {one.get_text(), other.get_text()}

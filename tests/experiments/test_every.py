@@ -36,7 +36,7 @@ def test_it_says_what_it_is(experiment):
 @every
 def test_each_finding_has_its_passage_and_each_passage_its_finding(experiment):
     own = set(text.sections(text.FOLDER / experiment.slug / "text.md")[experiment.id.split(".")[1]])
-    known = {*text.EVERY, *experiment.FINDINGS, *(f"alt {finding}" for finding in experiment.FINDINGS)}
+    known = {*text.EVERY, *(f"{kind}{f}" for kind in ("", "alt ", "reason ") for f in experiment.FINDINGS)}
     assert own <= known and set(experiment.FINDINGS) <= set(experiment.passages)
     assert len(set(experiment.FINDINGS)) == len(experiment.FINDINGS)
 

@@ -56,7 +56,8 @@ def model_result(times, machine=None, **slower):
     prediction = x.model_step.predict(machine or passport())
     foretold = prediction.data
     decode = {name: near(slower.get(name, 1.0) * w["seconds"], "s") for name, w in foretold["decode"].items()}
-    return Outcome(near(times * prediction.quantity.value, "s"), {"decode": decode})
+    data = {"decode": decode, "prefill": {n: near(w["seconds"], "s") for n, w in foretold["prefill"].items()}}
+    return Outcome(near(times * prediction.quantity.value, "s"), data)
 
 
 def fusion_result(*times):

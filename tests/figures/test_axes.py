@@ -36,6 +36,14 @@ def test_rates_have_prefixes_and_start_at_zero(ax):
     assert shown[0].startswith("0") and "40 GB/s" in shown
 
 
+def test_a_linear_axis_has_one_unit_and_a_zero_without_one(ax):
+    ax.plot([1, 2], [2e-4, 1.1e-3])
+    figures.time_axis(ax.yaxis)
+    shown = labels(ax.yaxis)
+    assert shown[0] == "0" and "0.2 ms" in shown
+    assert {text.split()[1] for text in shown[1:]} == {"ms"}
+
+
 @pytest.mark.parametrize("span", [(1e-9, 2e-7), (2e-3, 9e-3), (1e-9, 10.0)])
 def test_a_logarithmic_time_axis_always_has_labels(ax, span):
     ax.plot([1, 2], span)

@@ -1,14 +1,16 @@
 """What render() promises the page: valid SVG, ids of its own, the theme's colours, and words."""
 
+import io
 import re
 import xml.etree.ElementTree as ElementTree
 
 import pytest
+from PIL import Image
 
 from lessons import figures
 
 
-def picture(panels=(1, 1), value=1.0, alt="A line that rises."):
+def picture(panels=(1, 1), value=1.0, alt="A line that rises.", name=""):
     figure, axes = figures.new(panels)
     with figures.style():
         for ax in axes:
@@ -17,7 +19,7 @@ def picture(panels=(1, 1), value=1.0, alt="A line that rises."):
             figures.recorded(ax, [1, 2, 4], [2, 4, 6])
             ax.text(1, 1, "a < b & c")
             ax.legend()
-    return figures.render(figure, alt)
+    return figures.render(figure, alt, name)
 
 
 def ids(markup):
@@ -25,11 +27,32 @@ def ids(markup):
 
 
 def test_the_markup_is_well_formed_and_described():
-    drawn = picture(alt='Says "more" & <less>.')
+    drawn = picture(alt='Says "more" & <less>. Then more.')
     root = ElementTree.fromstring(drawn.html.replace("xlink:href", "href"))
-    assert root.get("role") == "img"
-    assert root.get("aria-label") == 'Says "more" & <less>.'
-    assert root[0].get("aria-hidden") == "true"
+    drawing, caption = root
+    assert drawing.get("role") == "img"
+    assert drawing.get("aria-label") == 'Says "more" & <less>. Then more.'
+    assert [svg.get("aria-hidden") for svg in drawing] == ["true", "true"]
+    assert (caption.tag, caption.text) == ("figcaption", 'Says "more" & <less>.')
+
+
+def test_a_name_makes_an_anchor():
+    assert ElementTree.fromstring(picture(name="kv_cache.waste").html.replace("xlink:href", "href")).get(
+        "id"
+    ) == ("fig-kv_cache-waste")
+    assert " id=" not in picture().html.partition("<div")[0]
+
+
+@pytest.mark.parametrize("name", ["two words", "a/b", 'a"b'])
+def test_a_name_that_is_no_anchor_is_refused(name):
+    with pytest.raises(ValueError, match="name"):
+        picture(name=name)
+
+
+def test_the_png_says_what_it_shows_and_whose_it_is():
+    words = Image.open(io.BytesIO(picture(alt="A line. It rises by 2 µs.").png)).text
+    assert (words["Title"], words["Description"]) == ("A line.", "A line. It rises by 2 µs.")
+    assert words["Copyright"] == figures.LICENCE
 
 
 def test_every_reference_finds_its_target_in_the_same_drawing():
@@ -60,6 +83,11 @@ def test_a_phone_gets_a_narrow_drawing_with_its_panels_stacked():
     assert (wide, narrow) == ("wide", "narrow")
     assert float(wide_x) > float(wide_y) and float(narrow_x) < float(narrow_y)
     assert picture((2, 1)).html.count("<svg ") == 2
+
+
+def test_without_a_style_sheet_one_drawing_is_shown():
+    wide, narrow = re.findall(r'<svg [^>]* style="([^"]*)"', picture().html)
+    assert "display: none" in narrow and "display" not in wide
 
 
 def test_a_stacked_panel_has_labels_of_its_own():

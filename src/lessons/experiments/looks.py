@@ -49,9 +49,9 @@ def roofs(
 
 def ceiling(ax: Axes, rate: float) -> None:
     """Draw the rate of a large matrix product, in FLOP/s, as a ceiling below the flat roof."""
-    from lessons.figures import COLOURS
+    from lessons import figures
 
-    ax.axhline(rate, color=COLOURS["green"], linestyle=":", label="torch, large matrix product")
+    ax.axhline(rate, label="torch, large matrix product", **figures.guide(dotted=True))
 
 
 def axes(ax: Axes) -> None:
@@ -62,6 +62,7 @@ def axes(ax: Axes) -> None:
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}" if value >= 1 else f"1/{round(1 / value)}")
     figures.rate_axis(ax.yaxis, "FLOP/s", log=True)
     ax.set_xlabel("intensity (FLOP/byte)")
+    ax.set_ylabel("arithmetic rate")
 
 
 def machine(passport: Passport, kind: str = "read"):
@@ -90,15 +91,16 @@ def machine(passport: Passport, kind: str = "read"):
         if passport.threads > 1:
             top, slope = passport.flops("float32", None).value, passport.bandwidth(kind, "dram", None).value
             name = f"{passport.threads} threads, DRAM, {format_value(slope, 'B/s')}"
-            line = {"color": FOREGROUND, "linestyle": "-.", "linewidth": 1.2, "label": name}
             intensities = [1 / 16, min(top / slope, 256), 256]
-            ax.plot(intensities, [attainable(i, top, slope) for i in intensities], **line)
+            heights = [attainable(i, top, slope) for i in intensities]
+            figures.predicted(ax, intensities, heights, name, color=FOREGROUND)
             facts["ridge"] = f"{top / slope:.3g}"
             told.append("alt all-threads")
         ax.set_ylim(top=2 * top)
-        ax.legend(loc="lower right")
+        figures.key(figure)
     said = sections(FOLDER / "text.md")["machine"]
-    return figures.render(figure, " ".join(fill(" ".join(said[key].split()), facts) for key in told))
+    alt = " ".join(fill(" ".join(said[key].split()), facts) for key in told)
+    return figures.render(figure, alt, "roofline.machine")
 
 
 def measured(ax: Axes, xs: Sequence[object], quantities: Sequence[Quantity], *args, **looks) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from matplotlib.axis import Axis, XAxis
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from lessons.units import format_binary, format_value
 
@@ -42,24 +42,36 @@ def rate_axis(axis: Axis, unit: str, log: bool = False) -> None:
         unit: that unit, as ``lessons.units.format_value`` knows it: "B/s", "FLOP/s", "tokens/s", "%".
         log: whether the axis is logarithmic; a linear one starts at zero, so that lengths can be compared.
     """
-    _prefixed(axis, lambda value: format_value(value, unit), log)
+    _prefixed(axis, lambda value, digits=3: format_value(value, unit, digits), log)
 
 
 def time_axis(axis: Axis, log: bool = False) -> None:
     """Label ``axis``, in seconds, with values such as 80 ns or 1.5 ms. ``log`` as for ``rate_axis``."""
-    _prefixed(axis, lambda value: format_value(value, "s"), log)
+    _prefixed(axis, lambda value, digits=3: format_value(value, "s", digits), log)
 
 
-def _prefixed(axis: Axis, text: Callable[[float], str], log: bool) -> None:
+def _prefixed(axis: Axis, text: Callable[..., str], log: bool) -> None:
     if log:
         _set_log(axis, base=10)
         axis.set_major_locator(_FewTicks())
         axis.set_minor_formatter(NullFormatter())
-    elif isinstance(axis, XAxis):
+        axis.set_major_formatter(FuncFormatter(lambda value, _: _short(text(value))))
+        return
+    if isinstance(axis, XAxis):
         axis.axes.set_xlim(left=0)
+        axis.set_major_locator(MaxNLocator(4))  # more of "150 ms" do not fit beside each other
     else:
         axis.axes.set_ylim(bottom=0)
-    axis.set_major_formatter(FuncFormatter(lambda value, _: _short(text(value))))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: _in_one_unit(axis, value, text)))
+
+
+def _in_one_unit(axis: Axis, value: float, text: Callable[..., str]) -> str:
+    """Format a tick with the prefix of the axis's end: 0, 0.5 ms and 1 ms, and not 0 ns, 500 µs and 1 ms."""
+    end = max(abs(edge) for edge in axis.get_view_interval())
+    if value == 0 or end == 0:
+        return "0"
+    number, space, unit = text(end, 12).partition(" ")
+    return f"{value / end * float(number.replace(',', '')):,.5g}{space}{unit}"
 
 
 def _short(text: str) -> str:

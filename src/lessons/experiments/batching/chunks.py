@@ -63,6 +63,7 @@ class Chunks(Experiment):
         "newcomer-gains",
         "newcomer-alike",
         "middle-is-worst",
+        "decoding-rides",
     )
     panels = (1, 2)
 
@@ -102,35 +103,30 @@ class Chunks(Experiment):
         from matplotlib.ticker import LogLocator
 
         from lessons import figures
+        from lessons.figures.style import FOREGROUND
 
         left, right = figure.axes
-        looks = zip(result.data["runs"].items(), ("vermilion", "orange", "blue"), ("s", "D", "o"))
-        for (name, run), colour, marker in looks:
-            look: dict[str, Any] = {"color": figures.COLOURS[colour], "marker": marker}
+        runs, foretold = result.data["runs"], prediction.data["runs"]
+        for (name, run), colour, mark in zip(runs.items(), ("vermilion", "orange", "blue"), figures.MARKS):
+            look: dict[str, Any] = {"color": figures.COLOURS[colour], "marker": mark, "linestyle": "none"}
             label = "whole prompt" if name == "whole" else f"{name} tokens a step"
-            left.plot(run["moments"], run["gaps"], linestyle="none", label=label, markersize=4, **look)
-            right.plot([run["p99"].value], [run["throughput"]], linestyle="none", markersize=8, **look)
-            right.hlines(run["throughput"], run["p99"].low, run["p99"].high, color=look["color"])
-            expected = prediction.data["runs"][name]
-            right.plot(
-                [expected["p99"].value],
-                [expected["throughput"]],
-                linestyle="none",
-                mfc="none",
-                markersize=8,
-                **look,
+            figures.measured(left, run["moments"], run["gaps"], label=label, markersize=4, **look)
+            figures.measured(
+                right, [run["p99"].value], [run["throughput"]], label=label, markersize=8, **look
             )
+            right.hlines(run["throughput"], run["p99"].low, run["p99"].high, color=look["color"])
+        gaps, rates = zip(*((foretold[name]["p99"].value, foretold[name]["throughput"]) for name in runs))
+        figures.predicted(right, gaps, rates, "predicted, in this order", color=FOREGROUND, marker="+", ms=10)
         figures.time_axis(left.yaxis, log=True)
         figures.time_axis(right.xaxis, log=True)
         right.xaxis.set_major_locator(LogLocator())
         left.set_xlabel("when the token came (s)")
         left.set_ylabel("gap before it")
         right.set_xlabel("99th percentile of the gap")
-        right.set_ylabel("tokens/s (hollow: predicted)")
+        right.set_ylabel("throughput (tokens/s)")
         right.margins(x=0.15)
         right.set_ylim(bottom=0)
-        handles, labels = left.get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=3)
+        figures.key(figure)
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         runs, foretold = result.data["runs"], prediction.data["runs"]
@@ -157,6 +153,8 @@ class Chunks(Experiment):
             "small_gap": format_value(runs["16"]["p99"].value, "s"),
             "whole_miss": runs["whole"]["p99"].ratio(foretold["whole"]["p99"]),
             "small_miss": runs["16"]["p99"].ratio(foretold["16"]["p99"]),
+            "whole_rate": f"{runs['whole']['throughput']:.0f}",
+            "small_rate": f"{runs['16']['throughput']:.0f}",
             "small_late": runs["16"]["first"].ratio(runs["whole"]["first"]),
             "middle_late": runs["256"]["first"].ratio(runs["whole"]["first"]),
             "small_steps": math.ceil(LONG / (ROWS - WRITERS)),
@@ -173,6 +171,7 @@ class Chunks(Experiment):
             self.verdict(prediction, result),
             {1: "newcomer-pays", -1: "newcomer-gains", 0: "newcomer-alike"}[late],
             *["middle-is-worst"] * worst,
+            *["decoding-rides"] * (differs(runs["whole"]["end"].ratio(runs["16"]["end"])) > 0),
         ]
 
 
@@ -189,6 +188,7 @@ def _figures(served: Served) -> dict[str, Any]:
         "p50": gaps[len(gaps) // 2],
         "p99": served.interval(gaps[math.ceil(0.99 * len(gaps)) - 1]),
         "first": served.interval(long.token_times[0] - long.arrival),
+        "end": served.interval(end),
         "throughput": WRITERS * ANSWER / end,
     }
 

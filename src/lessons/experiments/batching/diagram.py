@@ -41,4 +41,4 @@ def draw() -> Any:
         blocks.arrow(ax, (0.35, 2.05), (3.95, 2.05))
         blocks.note(ax, (2.05, 2.25), said["time"])
         blocks.note(ax, (2.05, 2.6), said["row"])
-    return render(figure, said["alt"])
+    return render(figure, said["alt"], "batching.diagram")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from statistics import fmean
-from typing import Any
 
 from lessons import datasheets
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
@@ -139,15 +138,14 @@ class Disaggregation(Experiment):
         from lessons import figures
 
         (ax,) = figure.axes
-        looks = zip(result.data["goodput"].items(), ("vermilion", "orange", "blue"), ("s", "D", "o"))
-        for (name, rates), colour, marker in looks:
-            look: dict[str, Any] = {"color": figures.COLOURS[colour], "marker": marker}
-            ax.plot(LIMITS, rates, label=name, **look)
+        goodput = result.data["goodput"]
+        for (name, rates), colour in zip(goodput.items(), ("vermilion", "orange", "blue")):
+            figures.simulated(ax, LIMITS, rates, name, color=figures.COLOURS[colour])
         figures.time_axis(ax.xaxis, log=True)
         ax.set_xlabel("limit on TPOT")
         ax.set_ylabel("simulated requests/s within limits")
         ax.set_ylim(bottom=0)
-        ax.legend()
+        figures.name_lines(ax, {name: (LIMITS[-1], rates[-1]) for name, rates in goodput.items()})
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         goodput = result.data["goodput"]

@@ -90,24 +90,17 @@ class Slots(Experiment):
 
         (ax,) = figure.axes
         lengths = prediction.data["lengths"]
-        colours = [figures.COLOURS["blue"], figures.COLOURS["vermilion"]]
         longest = [max(lengths[i : i + SLOTS]) for i in range(0, len(lengths), SLOTS) for _ in range(SLOTS)]
         places = range(len(lengths))
-        ax.bar(places, lengths, 0.8, color=colours[0], label="tokens that were wanted")
         wasted = [end - own for end, own in zip(longest, lengths)]
-        ax.bar(
-            places,
-            wasted,
-            0.8,
-            bottom=lengths,
-            color=colours[1],
-            alpha=0.5,
-            label="rows computed for nothing",
-        )
+        figures.bars(ax, places, lengths, "tokens that were wanted", width=0.8)
+        figures.bars(
+            ax, places, wasted, "rows computed for nothing",
+            start=lengths, width=0.8, colour="vermilion", alpha=0.5,
+        )  # fmt: skip
         ax.set_xlabel("requests, eight to a static batch")
         ax.set_ylabel("steps in the batch")
-        ax.set_ylim(0, 1.3 * max(lengths))
-        ax.legend(loc="upper right")
+        figures.key(figure)
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         foretold, rates = prediction.data, result.data["rates"]

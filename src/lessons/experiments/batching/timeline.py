@@ -77,6 +77,7 @@ class Timeline(Experiment):
         "writers-alike",
         *JUDGED,
         "waits-longer",
+        "static-longest",
         "waits-shorter",
     )
     SMALL = {"rounds": 1}
@@ -112,30 +113,31 @@ class Timeline(Experiment):
     def draw(self, prediction: Outcome, result: Outcome, figure) -> None:
         from lessons import figures
 
-        colours = {
-            PREFILL: figures.COLOURS["orange"],
-            DECODE: figures.COLOURS["blue"],
-            WASTED: figures.COLOURS["vermilion"],
+        looks: dict[str, dict[str, Any]] = {
+            PREFILL: {"label": "prompt", "colour": "orange"},
+            DECODE: {"label": "writing", "colour": "blue"},
+            WASTED: {"label": "finished, slot held", "colour": "vermilion", "alpha": 0.5},
         }
         runs = result.data["runs"]
         last = max(bars[-1][1] for run in runs.values() for bars in run["bars"])
         for ax, (name, run) in zip(figure.axes, runs.items()):
-            for row, (arrival, bars) in enumerate(zip(run["arrivals"], run["bars"])):
-                ax.plot([arrival, bars[0][0]], [row, row], color="#888888", linewidth=0.8)
-                for begin, end, kind in bars:
-                    ax.barh(row, end - begin, 0.8, left=begin, color=colours[kind])
+            waits = [
+                (row, come, bars[0][0]) for row, (come, bars) in enumerate(zip(run["arrivals"], run["bars"]))
+            ]
+            ax.hlines(*zip(*waits), label="waiting", **figures.guide())
+            for kind, look in looks.items():
+                parts = [
+                    (row, a, b - a) for row, bars in enumerate(run["bars"]) for a, b, k in bars if k == kind
+                ]
+                if parts:
+                    rows_, begins, lengths = zip(*parts)
+                    figures.bars(ax, rows_, lengths, start=begins, lying=True, width=0.8, **look)
             ax.set_title(name)
             ax.set_xlim(0, last)
             ax.set_ylim(len(run["bars"]), -1)
             ax.set_xlabel("seconds")
             ax.set_ylabel("request")
-        names = {PREFILL: "prompt", DECODE: "writing", WASTED: "finished, slot held"}
-        from matplotlib.lines import Line2D
-        from matplotlib.patches import Patch
-
-        handles: list[Any] = [Line2D([], [], color="#888888", linewidth=0.8, label="waiting")]
-        handles += [Patch(color=colours[kind], label=names[kind]) for kind in (PREFILL, DECODE, WASTED)]
-        figure.legend(handles=handles, loc="outside lower center", ncols=4)
+        figures.key(figure)
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         runs, foretold = result.data["runs"], prediction.data["runs"]
@@ -169,12 +171,16 @@ class Timeline(Experiment):
         runs = result.data["runs"]
         window = differs(_paired(runs["dynamic"], runs["static"], "waits"))
         spared = differs(_paired(runs["continuous"], runs["chunked prefill"], "paces")) > 0
-        clock = {foreseen(miss) for miss in _missed(prediction, result)}
+        misses = static, chunked = _missed(prediction, result)
+        clock = {foreseen(miss) for miss in misses}
+        longer = MORE in clock and LESS not in clock
+        expanded = longer and differs(static.ratio(chunked)) > 0
         return [
             {1: "window-costs", -1: "window-pays", 0: "window-alike"}[window],
             "writers-spared" if spared else "writers-alike",
             self.verdict(prediction, result),
-            *["waits-longer"] * (MORE in clock),
+            *["waits-longer"] * longer,
+            *["static-longest"] * expanded,
             *["waits-shorter"] * (LESS in clock and MORE not in clock),
         ]
 

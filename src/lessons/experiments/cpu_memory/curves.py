@@ -52,10 +52,9 @@ def draw_curve(ax, prediction: Outcome, result: Outcome, name: str) -> None:
     """Draw a predicted and a measured curve against the working set, with a line where each cache ends."""
     from lessons import figures
     from lessons.experiments import looks
-    from lessons.figures.style import FOREGROUND
 
     for level, size in zip(prediction.data["levels"], prediction.data["caches"]):
-        ax.axvline(size, color=FOREGROUND, lw=0.8, ls=":")
+        ax.axvline(size, **figures.guide(dotted=True))
         ax.annotate(
             level.upper(),
             (size, 1),
@@ -68,10 +67,7 @@ def draw_curve(ax, prediction: Outcome, result: Outcome, name: str) -> None:
     looks.measured(ax, result.data["sizes"], result.data[name])
     figures.bytes_axis(ax.xaxis)
     ax.set_xlabel("working set")
-    ax.legend(
-        loc="lower left" if name == "rates" else "upper left",
-        bbox_to_anchor=(0, 0.12 if name == "rates" else 0.88),
-    )
+    figures.key(ax.figure)
 
 
 def falls_late(prediction: Outcome, result: Outcome) -> bool:

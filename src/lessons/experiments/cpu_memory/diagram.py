@@ -42,4 +42,6 @@ def draw(passport: Passport) -> Any:
         for x, text, align in ((0.1, name, "left"), (2.35, texts[0], "right"), (4.0, texts[1], "right")):
             blocks.note(right, (x, y + TALL / 2), text, align=align)
         told.append(f"{name} {size}, {texts[0]}, {texts[1]}")
-    return render(figure, fill(diagram_text("cpu_memory")["alt"], {"levels": "; ".join(told)}))
+    return render(
+        figure, fill(diagram_text("cpu_memory")["alt"], {"levels": "; ".join(told)}), "cpu_memory.diagram"
+    )

@@ -70,12 +70,14 @@ class Independent(Experiment):
 
         (ax,) = figure.axes
         x = result.data["walks"]
-        figures.predicted(ax, x, prediction.data["speedup"], "Little's law on the passport")
+        figures.predicted(
+            ax, prediction.data["walks"], prediction.data["speedup"], "Little's law on the passport"
+        )
         looks.measured(ax, x, result.data["speedup"])
         ax.set_xlabel("independent walks")
         ax.set_ylabel("loads a second, times one walk")
         ax.set_ylim(bottom=0)
-        ax.legend()
+        figures.key(figure)
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         return {

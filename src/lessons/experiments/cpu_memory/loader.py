@@ -99,7 +99,7 @@ class DataLoaderWorkers(Experiment):
         ax.set_xlabel("num_workers")
         ax.set_ylabel("items a second, times no worker")
         ax.set_ylim(bottom=0)
-        ax.legend()
+        figures.key(figure)
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         speedups = dict(zip(result.data["workers"], result.data["speedup"]))

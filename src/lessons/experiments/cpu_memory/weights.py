@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
 from lessons.experiments.derivation import Derivation, Operand
 from lessons.measure import time
@@ -80,12 +78,14 @@ class LoadWeights(Experiment):
 
         (ax,) = figure.axes
         names = list(WAYS)
-        marks: dict[str, Any] = {"linestyle": "none", "marker": "_", "ms": 30, "mew": 3}
-        figures.predicted(ax, names, [prediction.data[n] for n in names], **marks)
-        looks.measured(ax, names, [result.data[n] for n in names], linestyle="none")
+        places = range(len(names))
+        figures.levels(ax, places, [prediction.data[n] for n in names])
+        looks.measured(ax, places, [result.data[n] for n in names], linestyle="none")
+        ax.set_xticks(places, names)
         figures.time_axis(ax.yaxis)
-        ax.set_xlim(-0.6, 2.6)
-        ax.legend()
+        ax.set_ylabel("time to load")
+        ax.set_xlim(-0.6, len(names) - 0.4)
+        figures.key(figure)
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         return {

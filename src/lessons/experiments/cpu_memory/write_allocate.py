@@ -51,19 +51,18 @@ class WriteAllocate(Experiment):
     def draw(self, prediction: Outcome, result: Outcome, figure) -> None:
         from lessons import figures
         from lessons.experiments import looks
-        from lessons.figures.style import FOREGROUND
 
         (ax,) = figure.axes
         kinds = ["copy", "triad"]
-        figures.predicted(
-            ax, kinds, [prediction.data[k] for k in kinds], linestyle="none", marker="_", ms=30, mew=3
-        )
-        looks.measured(ax, kinds, [result.data[k] for k in kinds], linestyle="none")
-        ax.axhline(1, color=FOREGROUND, lw=0.8)
-        ax.set_xlim(-0.6, 1.6)
-        ax.set_ylim(0.8, 1.9)
+        places = range(len(kinds))
+        figures.levels(ax, places, [prediction.data[k] for k in kinds])
+        looks.measured(ax, places, [result.data[k] for k in kinds], linestyle="none")
+        ax.axhline(1, **figures.guide())
+        ax.set_xticks(places, kinds)
+        ax.set_xlim(-0.6, len(kinds) - 0.4)
+        ax.set_ylim(bottom=min(0.8, ax.get_ylim()[0]))
         ax.set_ylabel("speed-up by non-temporal stores")
-        ax.legend()
+        figures.key(figure)
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         kinds = ("copy", "triad")

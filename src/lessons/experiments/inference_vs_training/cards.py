@@ -72,34 +72,24 @@ def offers(needed: float = 0) -> list[Offer]:
 
 
 def picture() -> Picture:
-    """Return two rows of bars: bytes from memory and bfloat16 FLOP that a dollar buys, offer by offer."""
-    from matplotlib.ticker import MaxNLocator
-
+    """Return two charts: bytes from memory and bfloat16 FLOP that a dollar buys, offer by offer."""
     from lessons import figures
-    from lessons.figures.style import FOREGROUND
 
     found = offers()
     names = [offer.card.name.removeprefix("NVIDIA ") for offer in found]
     figure, (left, right) = figures.new(panels=(1, 2))
     with figures.style():
-        for ax, title, unit, values, colour, hatch in (
-            (left, "decoding: bytes for a dollar", "B", [o.bytes_per_dollar for o in found], "blue", ""),
-            (
-                right,
-                "training, prefill: FLOP for a dollar",
-                "FLOP",
-                [o.flop_per_dollar for o in found],
-                "orange",
-                "//",
-            ),
+        for ax, title, unit, values in (
+            (left, "decoding", "B", [o.bytes_per_dollar for o in found]),
+            (right, "training, prefill", "FLOP", [o.flop_per_dollar for o in found]),
         ):
-            ax.barh(names, values, 0.6, color=figures.COLOURS[colour], hatch=hatch, edgecolor=FOREGROUND)
+            figures.published(ax, values, names, "published: data sheets and prices")
             ax.invert_yaxis()
-            ax.grid(axis="y", visible=False)
             ax.set_title(title)
+            ax.set_xlabel(f"{'bytes' if unit == 'B' else unit} per dollar")
             figures.rate_axis(ax.xaxis, unit)
-            ax.xaxis.set_major_locator(MaxNLocator(3))
-        right.set_yticklabels([])
+        right.tick_params(axis="y", labelleft=False)
+        figures.key(figure)
     best = max(found, key=lambda offer: offer.flop_per_dollar)
     facts = {
         "count": len(found),
@@ -110,4 +100,6 @@ def picture() -> Picture:
         "flop": format_value(best.flop_per_dollar, "FLOP"),
     }
     said = text.sections(text.FOLDER / "inference_vs_training" / "text.md")["cards"]
-    return figures.render(figure, text.fill(" ".join(said["alt"].split()), facts))
+    return figures.render(
+        figure, text.fill(" ".join(said["alt"].split()), facts), "inference_vs_training.cards"
+    )

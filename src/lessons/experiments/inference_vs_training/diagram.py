@@ -32,4 +32,4 @@ def draw() -> Any:
         blocks.note(ax, (3.55, 0.45), "KV cache")
         blocks.note(ax, (2.05, 2.4), words)
         blocks.note(ax, (2.05, 2.7), said["hatched"])
-    return render(figure, said["alt"])
+    return render(figure, said["alt"], "inference_vs_training.diagram")

@@ -75,30 +75,27 @@ class Memory(Trained):
 
     def draw(self, prediction: Outcome, result: Outcome, figure: Any) -> None:
         from lessons import figures
-        from lessons.figures.style import FOREGROUND
 
         (ax,) = figure.axes
-        expected = prediction.data["parts"]
+        expected, counted = prediction.data["parts"], result.data["parts"]
         rows = {
             "inference,\npredicted": {name: expected[name] for name in PARTS[:2]},
             "training,\npredicted": {name: expected[name] for name in PARTS if name != "KV cache"},
-            "training,\ncounted": result.data["parts"],
+            "training,\ncounted": counted,
         }
-        for name, (colour, hatch) in zip(
-            PARTS, zip(figures.COLOURS.values(), ("", "xx", "//", "..", "\\\\"))
-        ):
-            left = [
-                sum(parts.get(earlier, 0) for earlier in PARTS[: PARTS.index(name)])
-                for parts in rows.values()
-            ]
-            width = [parts.get(name, 0) for parts in rows.values()]
-            ax.barh(
-                list(rows), width, 0.6, left=left, color=colour, hatch=hatch, edgecolor=FOREGROUND, label=name
-            )
+        begins = [0.0] * len(rows)
+        for name, colour in zip(PARTS, figures.COLOURS):
+            widths = [parts.get(name, 0) for parts in rows.values()]
+            look: dict[str, Any] = {"lying": True, "colour": colour}
+            figures.bars(ax, [0, 1], widths[:2], "", predicted=True, start=begins[:2], **look)
+            figures.bars(ax, [2], widths[2:], name, start=begins[2:], **look)
+            begins = [begin + width for begin, width in zip(begins, widths)]
+        ax.set_yticks(range(len(rows)), list(rows))
         ax.invert_yaxis()
         ax.grid(axis="y", visible=False)
         figures.rate_axis(ax.xaxis, "B")
-        figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=5)
+        ax.set_xlabel("memory (hatched: predicted)")
+        figures.key(figure)
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         expected, counted = prediction.data["parts"], result.data["parts"]

@@ -181,24 +181,24 @@ class Phases(Experiment):
         p = prediction.data
         looks.roofs(left, p["peak"].value, {"dram": p["bandwidth"].value}, low=0.25, high=512)
         looks.ceiling(left, p["matmul"])
-        for phase, colour, marker in (("decode", "blue", "o"), ("prefill", "green", "s")):
+        for phase, colour, (mark, other) in (("decode", "blue", "os"), ("prefill", "green", "vP")):
             flop, moved, seconds = p[phase]["flop"], p[phase]["bytes"], result.data[phase]["seconds"]
-            style: dict[str, Any] = {"color": figures.COLOURS[colour], "marker": marker}
+            style: dict[str, Any] = {"color": figures.COLOURS[colour], "marker": mark}
             intensity = [f / b for f, b in zip(flop, moved)]
             rates = [s.inverse(f, "FLOP/s") for f, s in zip(flop, seconds)]
             looks.measured(left, intensity, rates, label=phase, **style)
             used, read = zip(*(_used(prediction, result, phase, at) for at in range(len(seconds))))
-            looks.measured(right, p[phase]["tokens"], read, label=f"{phase}, MBU", linestyle="-", **style)
-            style |= {"linestyle": ":", "mfc": "none"}
+            looks.measured(right, p[phase]["tokens"], read, label=f"{phase}, MBU", **style)
+            style["marker"] = other
             looks.measured(right, p[phase]["tokens"], used, label=f"{phase}, MFU", **style)
         left.set_title("where each pass stands")
-        left.legend(loc="lower right")
         right.set_title("what a pass uses")
         right.set_xscale("log", base=2)
         right.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         right.set_xlabel("tokens in a pass")
         figures.rate_axis(right.yaxis, "%")
-        right.legend(loc="upper right")
+        right.set_ylabel("share of the peak")
+        figures.key(figure)
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         decode, prefill = (result.data[phase]["seconds"] for phase in ("decode", "prefill"))

@@ -122,27 +122,26 @@ class Step(Trained):
 
     def draw(self, prediction: Outcome, result: Outcome, figure: Any) -> None:
         from lessons import figures
-        from lessons.figures.style import FOREGROUND
 
         (ax,) = figure.axes
-        bars = [
-            (f"{name},\n{kind}", _values(outcome), parts)
-            for name, parts in (("inference", ("inference",)), ("training", PARTS))
-            for kind, outcome in (("predicted", prediction), ("measured", result))
-        ]
-        looks = {"inference": ("green", ""), "forward": ("blue", ""), "backward": ("orange", "//")}
-        looks["optimizer"] = ("purple", "..")
-        for part, (colour, hatch) in looks.items():
-            places = [row for row, (_, _, parts) in enumerate(bars) if part in parts]
-            left = [sum(bars[row][1][p] for p in bars[row][2][: bars[row][2].index(part)]) for row in places]
-            width = [bars[row][1][part] for row in places]
-            style = {"color": figures.COLOURS[colour], "hatch": hatch, "edgecolor": FOREGROUND, "label": part}
-            ax.barh(places, width, 0.6, left=left, **style)
-        ax.set_yticks(range(len(bars)), [name for name, _, _ in bars])
+        names = []
+        looks = dict(zip(("inference", *PARTS), ("green", "blue", "orange", "purple")))
+        for row, (work, parts) in enumerate((("inference", ("inference",)), ("training", PARTS))):
+            for after, (kind, outcome) in enumerate((("predicted", prediction), ("measured", result))):
+                names.append(f"{work},\n{kind}")
+                seconds, begin = _values(outcome), 0.0
+                for part in parts:
+                    figures.bars(
+                        ax, [2 * row + after], [seconds[part]], "" if kind == "predicted" else part,
+                        predicted=kind == "predicted", start=[begin], lying=True, colour=looks[part],
+                    )  # fmt: skip
+                    begin += seconds[part]
+        ax.set_yticks(range(len(names)), names)
         ax.invert_yaxis()
         ax.grid(axis="y", visible=False)
         figures.time_axis(ax.xaxis)
-        figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=4)
+        ax.set_xlabel("time (hatched: predicted)")
+        figures.key(figure)
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         p, seconds, counted = prediction.data, result.data["seconds"], result.data["flop"]

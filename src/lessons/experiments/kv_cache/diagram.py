@@ -35,4 +35,4 @@ def draw() -> Any:
                 y = top + i * ROW
                 blocks.box(ax, (0.1, y), (WIDTH, ROW), f"{name}{i}  →  {block}")
                 blocks.arrow(ax, (0.1 + WIDTH, y + ROW / 2), (2.6, places[block] + ROW / 2), dashed=name == B)
-    return render(figure, said["alt"])
+    return render(figure, said["alt"], "kv_cache.diagram")

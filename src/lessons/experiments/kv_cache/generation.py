@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
 from lessons.experiments.derivation import Derivation, Operand
 from lessons.formulas import kv_cache
@@ -88,14 +90,14 @@ class Generation(Experiment):
         from lessons.experiments import looks
 
         (ax,) = figure.axes
-        for name, colour in (("uncached", "blue"), ("cached", "green")):
-            colour = figures.COLOURS[colour]
-            figures.predicted(ax, self.lengths, prediction.data[name], f"{name}, predicted", color=colour)
-            looks.measured(ax, self.lengths, result.data[name], label=f"{name}, measured", color=colour)
+        for name, colour, mark in zip(("uncached", "cached"), ("blue", "green"), figures.MARKS):
+            look: dict[str, Any] = {"color": figures.COLOURS[colour]}
+            figures.predicted(ax, self.lengths, prediction.data[name], f"{name}, predicted", **look)
+            looks.measured(ax, self.lengths, result.data[name], f"{name}, measured", marker=mark, **look)
         figures.time_axis(ax.yaxis, log=True)
         ax.set_xlabel("tokens so far")
         ax.set_ylabel("time of the next token")
-        ax.legend()
+        figures.key(figure)
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         cached, uncached = result.data["cached"], result.data["uncached"]

@@ -69,17 +69,16 @@ class Indirection(Experiment):
         (ax,) = figure.axes
         data, placed = result.data, result.quantity
         figures.predicted(ax, self.runs, [1.0] * len(self.runs), "same bytes, same time")
-        looks.measured(ax, self.runs, data["ratios"], "random runs")
+        looks.measured(ax, data["runs"], data["ratios"], "random runs")
         looks.measured(
             ax, [data["mean_run"]], [placed], "placed by the pool",
-            color=figures.COLOURS["green"], marker="D", linestyle="none",
+            color=figures.COLOURS["green"], marker="s", linestyle="none",
         )  # fmt: skip
         ax.set_xscale("log", base=4)
         ax.set_xticks(self.runs, [str(run) for run in self.runs])
-        ax.set_ylim(0, max(1.5, 1.1 * max(q.high for q in data["ratios"])))
         ax.set_xlabel("adjacent blocks in a run")
         ax.set_ylabel("paged time / contiguous time")
-        ax.legend()
+        figures.key(figure)
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         data = result.data

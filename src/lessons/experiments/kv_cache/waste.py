@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
 from lessons.experiments.derivation import Derivation, Operand
 from lessons.experiments.text import rows
@@ -80,33 +82,28 @@ class Waste(Experiment):
 
     def draw(self, prediction: Outcome, result: Outcome, figure) -> None:
         from lessons import figures
-        from lessons.figures.style import BACKGROUND
+        from lessons.figures.style import MUTED
 
         left, right = figure.axes
-        bottom = [0.0] * len(NAMES)
-        parts = {"used": "blue", "reserved": "sky", "internal": "orange", "rounding": "purple", "free": None}
+        places, bottom = range(len(NAMES)), [0.0] * len(NAMES)
+        parts = {"used": "blue", "reserved": "sky", "internal": "orange", "rounding": "purple", "free": ""}
         for part, colour in parts.items():
             heights = [result.data["usage"][policy][part] for policy in NAMES]
-            style = {"color": figures.COLOURS[colour]} if colour else {"fill": False, "linewidth": 0.6}
-            left.bar(range(len(NAMES)), heights, bottom=bottom, width=0.6, label=part, **style)
+            look: dict[str, Any] = {"colour": colour} if colour else {"color": MUTED}
+            figures.bars(left, places, heights, part, start=bottom, **look)
             bottom = [b + h for b, h in zip(bottom, heights)]
-        published = [PUBLISHED[policy] for policy in NAMES]
-        figures.recorded(
-            left, range(len(NAMES)), published, label="used, published",
-            linestyle="none", color=figures.COLOURS["vermilion"], mfc=BACKGROUND, ms=7, zorder=5,
-        )  # fmt: skip
-        left.set_xticks(range(len(NAMES)), [name.replace(" of ", "\nof ") for name in NAMES.values()])
+        figures.published(left, places, [PUBLISHED[policy] for policy in NAMES], "used, published")
+        left.set_xticks(places, [name.replace(" of ", "\nof ") for name in NAMES.values()])
         left.set_ylim(0, 1)
-        left.set_ylabel("share of the cache memory")
-        figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=6)
+        left.set_ylabel("share of memory, simulated")
         figures.predicted(right, self.block_sizes, prediction.data["waste"], "half a block a sequence")
-        figures.measured(right, self.block_sizes, result.data["waste"], label="simulated")
+        figures.simulated(right, self.block_sizes, result.data["waste"])
         figures.rate_axis(right.yaxis, "%")
         right.set_xscale("log", base=2)
         right.set_xticks(self.block_sizes, [str(size) for size in self.block_sizes])
         right.set_xlabel("tokens a block")
         right.set_ylabel("empty slots in taken blocks")
-        right.legend()
+        figures.key(figure)
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         usage = result.data["usage"]

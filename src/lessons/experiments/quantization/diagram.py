@@ -37,4 +37,4 @@ def draw() -> Any:
         blocks.box(right, (0.3 + 0.22 * i, 1.5), (0.2, 0.3), "", "sky")
     blocks.note(right, (2.05, 2.05), "32 codes, 4 bits each")
     blocks.note(right, (2.05, 2.4), said["sum"])
-    return render(figure, said["alt"])
+    return render(figure, said["alt"], "quantization.diagram")

@@ -145,10 +145,11 @@ class WeightError(Experiment):
     def draw(self, prediction: Outcome, result: Outcome, figure) -> None:
         from lessons import figures
         from lessons.experiments import looks
+        from lessons.figures.style import FOREGROUND
 
-        colours = dict(zip(DRAWN, ("green", "purple", "blue", "vermilion")))
+        looks_of = dict(zip(DRAWN, zip(("green", "purple", "blue", "vermilion"), figures.MARKS)))
         for ax, place in zip(figure.axes, PLACES):
-            for name, colour in colours.items():
+            for name, (colour, mark) in looks_of.items():
                 look: dict[str, Any] = {"color": figures.COLOURS[colour]}
                 expected = [decibel(x) for x in prediction.data["noise"][name]]
                 figures.predicted(ax, self.blocks, expected, "", **look)
@@ -156,7 +157,7 @@ class WeightError(Experiment):
                 found = result.data["noise"][place][name]
                 seen = [i for i, q in enumerate(found) if visible(q.value)]
                 blocks, ratios = [self.blocks[i] for i in seen], [decibels(found[i]) for i in seen]
-                looks.measured(ax, blocks, ratios, label=name, linestyle="none", **look)
+                looks.measured(ax, blocks, ratios, label=name, linestyle="none", marker=mark, **look)
             ax.set_xscale("log", base=2)
             ax.set_xticks(self.blocks, [str(block) for block in self.blocks])
             ax.set_xlabel("weights that share a scale")
@@ -168,14 +169,8 @@ class WeightError(Experiment):
         for ax in figure.axes:
             ax.set_ylim(low, high)
         right.tick_params(labelleft=False)
-        handles, labels = left.get_legend_handles_labels()
-        (line,) = left.plot([], [], "--", color="#888888")
-        figure.legend(
-            [*handles, line],
-            [*labels, "lines: normal weights, predicted"],
-            loc="outside lower center",
-            ncols=5,
-        )
+        figures.predicted(left, [], [], "normal weights, predicted", color=FOREGROUND)
+        figures.key(figure)
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         found, expected = result.data["noise"], prediction.data["noise"]

@@ -41,7 +41,11 @@ def absmax_scale(x: np.ndarray, axis: int | None = None) -> Any:
     return np.maximum(np.abs(x).max(axis=axis, keepdims=axis is not None), 1e-12) / LARGEST
 
 
-def smooth(calibration: np.ndarray, w: np.ndarray, strength: float = 0.5) -> np.ndarray:
+def smooth(
+    calibration: np.ndarray,
+    w: np.ndarray,
+    strength: float = 0.5,
+) -> np.ndarray:
     """Return for each channel what to divide its activations by, and multiply its weights with.
 
     Args:
@@ -184,6 +188,7 @@ class Outliers(Experiment):
         "each token, 1 % of channels apart",
         "weights only",
     )
+    panels = (1, 2)
     texts, length, channels = 4, 64, 1536
 
     def predict(self, passport: Passport) -> Outcome:
@@ -224,22 +229,25 @@ class Outliers(Experiment):
     def draw(self, prediction: Outcome, result: Outcome, figure) -> None:
         from lessons import figures
         from lessons.experiments import looks
+        from lessons.figures.style import FOREGROUND
 
-        (ax,) = figure.axes
-        for name, colour, marker in zip(self.shown, figures.COLOURS.values(), "osD^vP"):
-            found = result.data["errors"][name]
-            look: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 4}
+        marks = zip(self.shown, figures.COLOURS.values(), 2 * figures.MARKS[:3])
+        for i, (name, colour, mark) in enumerate(marks):
+            found, ax = result.data["errors"][name], figure.axes[i // 3]
+            look: dict[str, Any] = {"color": colour, "marker": mark, "markersize": 4, "linewidth": 1.2}
             looks.measured(ax, range(len(found)), found, name, **look)
-        ax.axhline(
-            prediction.quantity.value,
-            color=figures.COLOURS["vermilion"],
-            linestyle="--",
-            label="one scale, if activations were normal",
-        )
-        figures.rate_axis(ax.yaxis, "%", log=True)
-        ax.set_xlabel("layer")
-        ax.set_ylabel("error of a product")
-        figure.legend(loc="outside lower center", ncols=2)
+        low, high = (end(q for ax in figure.axes for q in ax.get_ylim()) for end in (min, max))
+        for ax, title in zip(figure.axes, ("one scale for all activations", "finer scales, or none")):
+            layers = [0, len(result.data["errors"][ABSMAX]) - 1]
+            label = "predicted: one scale, normal activations"
+            figures.predicted(ax, layers, [prediction.quantity.value] * 2, label, color=FOREGROUND)
+            figures.rate_axis(ax.yaxis, "%", log=True)
+            ax.set_ylim(max(low, 1e-3), high)
+            ax.set_title(title)
+            ax.set_xlabel("layer")
+        figure.axes[0].set_ylabel("error of a product")
+        figure.axes[1].tick_params(labelleft=False)
+        figures.key(figure)
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         errors, crest, worst = result.data["errors"], result.data["crest"], _worst(result)

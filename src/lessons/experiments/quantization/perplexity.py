@@ -87,20 +87,12 @@ class Perplexity(Experiment):
         figures.predicted(ax, line, [anchor * x for x in line], "in proportion to noise, through Q4_0")
         seen = [name for name in self.formats if added[name].low > 0]
         looks.measured(ax, [noise[name] for name in seen], [added[name] for name in seen], linestyle="none")
-        for name in seen:
-            ax.annotate(
-                name,
-                (noise[name], added[name].value),
-                textcoords="offset points",
-                # NF4 and Q4_0 lie side by side.
-                xytext=(-9, 5) if name != "NF4" else (9, -10),
-                ha="right" if name != "NF4" else "left",
-            )
         figures.rate_axis(ax.xaxis, "%", log=True)
         figures.rate_axis(ax.yaxis, "nats", log=True)
         ax.set_xlabel("noise over signal, normal weights")
         ax.set_ylabel("added to each token")
-        ax.legend(loc="lower right")
+        figures.name_points(ax, {name: (noise[name], added[name].value) for name in seen}, near=0)
+        figures.key(figure)
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         base, noise, added = result.data["base"], prediction.data["noise"], result.data["added"]

@@ -84,7 +84,7 @@ class Rows(Experiment):
         ax.set_ylim(bottom=0)
         ax.set_xlabel("tokens that share one reading")
         ax.set_ylabel("time over that of one token")
-        ax.legend(loc="upper left")
+        figures.key(figure)
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         plain, whole = (result.data["times"][name] for name in self.variants)

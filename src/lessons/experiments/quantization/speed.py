@@ -83,29 +83,23 @@ class Speed(Experiment):
 
     def draw(self, prediction: Outcome, result: Outcome, figure) -> None:
         from lessons import figures
+        from lessons.figures.style import FOREGROUND
 
         (ax,) = figure.axes
         names = list(VARIANTS)
         rates = [result.data["seconds"][name].inverse(1, "tokens/s") for name in names]
         places = range(len(names))
-        ax.bar(places, [q.value for q in rates], 0.6, color=figures.COLOURS["sky"], label="measured")
+        figures.bars(ax, places, [q.value for q in rates], "measured", colour="sky")
         spread = [[q.value - q.low for q in rates], [q.high - q.value for q in rates]]
-        ax.errorbar(places, [q.value for q in rates], yerr=spread, fmt="none", ecolor="#666666", capsize=3)
+        ax.errorbar(places, [q.value for q in rates], yerr=spread, fmt="none", ecolor=FOREGROUND, capsize=3)
         expected = [1 / prediction.data["seconds"][name] for name in names]
-        ax.hlines(
-            expected,
-            [i - 0.38 for i in places],
-            [i + 0.38 for i in places],
-            color=figures.COLOURS["vermilion"],
-            linestyle="--",
-            label="predicted: bandwidth over bytes",
-            zorder=5,
-        )
+        figures.levels(ax, places, expected, "predicted: bandwidth over bytes")
         labels = [f"{name}\n{format_bytes(step_bytes(name))}".replace(", ", ",\n") for name in names]
         ax.set_xticks(list(places), labels)
         ax.grid(axis="x", visible=False)
         figures.rate_axis(ax.yaxis, "tokens/s")
-        figure.legend(loc="outside lower center", ncols=2)
+        ax.set_ylabel("throughput")
+        figures.key(figure)
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         expected, found = prediction.data["seconds"], result.data["seconds"]

@@ -102,6 +102,7 @@ class Batch(Experiment):
 
     def draw(self, prediction: Outcome, result: Outcome, figure) -> None:
         from lessons import figures
+        from lessons.figures.style import FOREGROUND
 
         left, right = figure.axes
         p, data = prediction.data, result.data
@@ -110,8 +111,8 @@ class Batch(Experiment):
         roofs(left, p["peak"], {"dram": p["bandwidth"]}, low=0.4, high=2 * works[-1].intensity)
         ceiling(left, p["matmul"])
         places = [w.intensity for w in works]
-        kinds = {"ours": ("ours, 1 to 8 rows", "blue", "o"), "library": ("torch", "purple", "D")}
-        figures.predicted(right, rows, p["seconds"][: len(rows)], "predicted time", zorder=2)
+        kinds = {"ours": ("ours, 1 to 8 rows", "blue", "o"), "library": ("torch", "purple", "s")}
+        figures.predicted(right, rows, p["seconds"][: len(rows)], "predicted time", color=FOREGROUND)
         for key, (label, name, marker) in kinds.items():
             seconds = data[key]
             look: dict[str, Any] = {"color": figures.COLOURS[name], "marker": marker}
@@ -122,10 +123,8 @@ class Batch(Experiment):
         right.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         figures.time_axis(right.yaxis, log=True)
         right.set_xlabel("rows that share one reading")
-        # A curve that stays low would run under a legend inside the panel.
-        handles, labels = left.get_legend_handles_labels()
-        (line,), (name,) = ([part[0]] for part in right.get_legend_handles_labels())
-        figure.legend([*handles, line], [*labels, name], loc="outside lower center", ncols=3)
+        right.set_ylabel("time of a product")
+        figures.key(figure)
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         data = result.data

@@ -34,4 +34,4 @@ def draw() -> Any:
         ax.minorticks_off()
         ax.set_xlabel(said["intensity"])
         ax.set_ylabel("FLOP/s (logarithmic)")
-    return figures.render(figure, said["alt"])
+    return figures.render(figure, said["alt"], "roofline.diagram")

@@ -92,24 +92,17 @@ class Fusion(Experiment):
         parts = prediction.data["parts"]
         traffic = [parts[name]["traffic"] for name in names]
         faults = [parts[name]["faults"] for name in names]
-        look = {"height": 0.6, "alpha": 0.6}
-        ax.barh(names, traffic, color=figures.COLOURS["vermilion"], label="predicted: traffic", **look)
-        ax.barh(
-            names,
-            faults,
-            left=traffic,
-            color=figures.COLOURS["orange"],
-            label="predicted: page faults",
-            **look,
-        )
+        look: dict[str, Any] = {"predicted": True, "lying": True}
+        figures.bars(ax, names, traffic, "predicted: traffic", colour="vermilion", **look)
+        figures.bars(ax, names, faults, "predicted: page faults", start=traffic, colour="orange", **look)
         found = [result.data[name] for name in names]
         values = [q.value for q in found]
         spread = [[q.value - q.low for q in found], [q.high - q.value for q in found]]
-        ax.errorbar(
-            values, names, xerr=spread, fmt="o", color=figures.COLOURS["blue"], label="measured", capsize=2.5
-        )
+        blue = figures.COLOURS["blue"]
+        ax.errorbar(values, names, xerr=spread, fmt="o", color=blue, label="measured", capsize=2.5, ms=7)
         figures.time_axis(ax.xaxis)
-        ax.legend(loc="lower right")
+        ax.set_xlabel("time")
+        figures.key(figure)
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         naive, preallocated, blocked, fused = (result.data[way].value for way in WAYS)

@@ -8,7 +8,7 @@ from typing import Any
 from lessons.datasheets import model
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
 from lessons.experiments.derivation import Derivation, Operand
-from lessons.experiments.looks import axes, measured, roofs
+from lessons.experiments.looks import measured, roofs
 from lessons.experiments.roofline import step as roofline_step
 from lessons.formulas.llama import matrix_rows
 from lessons.formulas.roofline import Work, time_bound
@@ -25,7 +25,7 @@ class ModelStep(Experiment):
     unit = "s"
     SMALL = {"context": 16, "prompt": 9}
     FINDINGS = (*FORESEEN, "memory-faster", "ends-hidden", "below-their-roof", "calls", "no-calls")
-    panels = (1, 2)
+    panels = (2, 2)
 
     def __init__(self, name: str = "smollm2-135m", context: int = 1024, prompt: int = 128) -> None:
         self.name, self.context, self.prompt = name, context, prompt
@@ -80,21 +80,39 @@ class ModelStep(Experiment):
     def draw(self, prediction: Outcome, result: Outcome, figure) -> None:
         from lessons import figures
 
-        markers = dict(zip(prediction.data["decode"], "vosD^PX*"))
-        colours = [figures.COLOURS[name] for name in ("orange", "blue", "green", "purple")]
-        for ax, phase in zip(figure.axes, self.phases()):
+        calls = prediction.data["calls"]
+        for ax, lower, phase in zip(figure.axes, figure.axes[2:], self.phases()):
+            expected, found = prediction.data[phase], result.data[phase]
             roofs(ax, prediction.data["peak"], prediction.data["bandwidths"], low=0.1, high=128)
-            for i, (name, seconds) in enumerate(result.data[phase].items()):
-                work = Work(prediction.data[phase][name]["flop"], prediction.data[phase][name]["bytes"])
-                look = {"marker": markers[name], "color": colours[i % 4], "linestyle": "none"}
-                measured(ax, [work.intensity], [seconds.inverse(work.flop, "FLOP/s")], name, **look)
+            works = {name: Work(expected[name]["flop"], expected[name]["bytes"]) for name in found}
+            rates = {name: seconds.inverse(works[name].flop, "FLOP/s") for name, seconds in found.items()}
+            intensities = [works[name].intensity for name in rates]
+            measured(ax, intensities, list(rates.values()), linestyle="none")
             ax.set_title(phase)
-            axes(ax)
-        bottom = min(ax.get_ylim()[0] for ax in figure.axes)
-        for ax in figure.axes:
+            names = list(found)[::-1]
+            places = range(len(names))
+            bounds = [calls[name] * expected[name]["seconds"] for name in names]
+            times = [calls[name] * found[name].value for name in names]
+            figures.bars(
+                lower, [place + 0.2 for place in places], bounds, "predicted time",
+                predicted=True, lying=True, width=0.4, colour="vermilion",
+            )  # fmt: skip
+            figures.bars(
+                lower, [place - 0.2 for place in places], times, "measured time", lying=True, width=0.4
+            )
+            lower.set_yticks(places, names)
+            lower.grid(axis="y", visible=False)
+            figures.time_axis(lower.xaxis)
+            lower.set_xlabel(f"time in all layers, {phase}")
+        bottom = min(ax.get_ylim()[0] for ax in figure.axes[:2])
+        for ax, phase in zip(figure.axes, self.phases()):
             ax.set_ylim(bottom, 3 * prediction.data["peak"])
-        # The norms lie low and the products share one place: inside the panel a legend would cover something.
-        figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
+            spots = {}
+            for name, seconds in result.data[phase].items():
+                work = prediction.data[phase][name]
+                spots[name] = (work["flop"] / work["bytes"], work["flop"] / seconds.value)
+            figures.name_points(ax, spots)
+        figures.key(figure)
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         counts, bound = prediction.data["calls"], prediction.data["decode"]

@@ -64,9 +64,8 @@ class Sweep(Experiment):
         for level, points in result.data.items():
             x, y = points["intensity"], points["rate"]
             label = f"measured, {NAMES.get(level, level)}"
-            look: dict[str, Any] = {} if level == "dram" else {"color": colour(level), "marker": "D"}
+            look: dict[str, Any] = {} if level == "dram" else {"color": colour(level), "marker": "s"}
             measured(left, x, y, label, **look)
-        left.legend(loc="lower right")
         points, rate = result.data["dram"], rates["dram"]
         works = [points["bytes"] * i for i in points["intensity"]]
         seconds = [r.inverse(work, "s") for r, work in zip(points["rate"], works)]
@@ -77,7 +76,8 @@ class Sweep(Experiment):
         right.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         figures.time_axis(right.yaxis, log=True)
         right.set_xlabel("degree of the polynomial")
-        right.legend(loc="upper left")
+        right.set_ylabel("time of a pass")
+        figures.key(figure)
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         share, apart = at_ridge(prediction, result.data["dram"])

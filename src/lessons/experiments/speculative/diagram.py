@@ -43,4 +43,4 @@ def draw() -> Any:
         blocks.box(right, (0.45 + i * step, 1.92), (wide, tall), word, **look)
     blocks.note(right, (2.5, 2.1), said["rest"], align="left")
     blocks.note(right, (2.05, 2.52), said["own"])
-    return render(figure, said["alt"])
+    return render(figure, said["alt"], "speculative.diagram")

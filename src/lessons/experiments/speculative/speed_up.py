@@ -93,18 +93,18 @@ class SpeedUp(Experiment):
     def draw(self, prediction: Outcome, result: Outcome, figure) -> None:
         from lessons import figures
         from lessons.experiments import looks
-        from lessons.figures.style import FOREGROUND
 
         (ax,) = figure.axes
-        for kind, colour in zip(KINDS, ("blue", "orange")):
+        for kind, colour, mark in zip(KINDS, ("blue", "orange"), figures.MARKS):
             rows = [row for row in result.data["rows"] if row["kind"] == kind]
             names, speedups = [row["name"] for row in rows], [row["speed-up"] for row in rows]
-            looks.measured(ax, names, speedups, kind, color=figures.COLOURS[colour], linestyle="none")
-        ax.axhline(1, color=FOREGROUND, lw=0.8, label="plain decoding")
+            look: dict[str, Any] = {"color": figures.COLOURS[colour], "marker": mark, "linestyle": "none"}
+            looks.measured(ax, names, speedups, f"{kind}, measured", **look)
+        ax.axhline(1, label="plain decoding", **figures.guide())
         ax.tick_params(axis="x", rotation=35)
         ax.set_ylim(bottom=0)
         ax.set_ylabel("speed-up")
-        ax.legend()
+        figures.key(figure)
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         rows = result.data["rows"]

@@ -73,7 +73,7 @@ class TokensPerPass(Experiment):
         ax.set_xlabel("position in the draft")
         ax.set_ylabel("kept, if all before were")
         ax.set_ylim(-0.12, 1.05)
-        ax.legend(loc="lower left", bbox_to_anchor=(0, 1))
+        figures.key(figure)
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         gain = result.quantity.value / (DRAFT * COPY_PRICE + 1)

@@ -85,11 +85,11 @@ class VerifyCost(Experiment):
                 color=colour,
             )
             if engine in LAST_ROW:
-                ax.axvline(LAST_ROW[engine] + 0.5, linestyle=":", color=colour)
+                ax.axvline(LAST_ROW[engine] + 0.5, linestyle=":", color=colour, linewidth=0.8)
         ax.set_xlabel("tokens in a pass (dotted: a kernel ends)")
         ax.set_ylabel("t(k) / t(1)")
         ax.set_ylim(bottom=0)
-        ax.legend()
+        figures.key(figure)
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         floats, packed = (result.data["curves"][engine] for engine in self.engines)
