@@ -86,13 +86,13 @@ class HitRate(Experiment):
 
         (ax,) = figure.axes
         figures.predicted(ax, self.shares, prediction.data["line"], "predicted")
-        figures.measured(ax, self.shares, result.data["rates"], label="simulated")
+        figures.simulated(ax, self.shares, result.data["rates"])
         figures.rate_axis(ax.yaxis, "%")
         ax.set_ylim(0, 1)
         ax.set_xlim(0, None)
         ax.set_xlabel("memory over what all conversations hold")
         ax.set_ylabel("prompt tokens found")
-        ax.legend(loc="lower right")
+        figures.key(figure)
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         rates, t = result.data["rates"], self.traffic
