@@ -28,6 +28,36 @@ def test_opt_13b_has_the_published_800_kb_a_token():
     assert kv_cache.sequence_bytes(2048, per_token) == pytest.approx(1.6e9, rel=0.05)
 
 
+@given(kv_heads=st.sampled_from([1, 2, 4, 8, 32]), devices=st.sampled_from([1, 2, 4, 8, 16]))
+def test_every_head_lies_on_a_card_and_a_card_is_never_without_one(kv_heads, devices):
+    """Each card takes the heads of its query heads, which are shared out evenly."""
+    query_heads = 32
+    first = [card * query_heads // devices for card in range(devices)]
+    kept = [
+        {query * kv_heads // query_heads for query in range(start, start + query_heads // devices)}
+        for start in first
+    ]
+    assert {len(heads) for heads in kept} == {kv_cache.heads_per_device(kv_heads, devices)}
+    assert set().union(*kept) == set(range(kv_heads))
+
+
+def test_heads_that_cannot_be_shared_out_are_refused():
+    with pytest.raises(ValueError, match="must divide the 8 K/V heads"):
+        kv_cache.heads_per_device(8, 3)
+
+
+@given(turns=small, shared=st.integers(0, 9), user=small, answer=st.integers(0, 9))
+def test_a_conversation_sends_everything_before_it_again(turns, shared, user, answer):
+    sent = {"instruction": 0, "earlier": 0, "new": 0}
+    history = []
+    for _ in range(turns):
+        for token in ["instruction"] * shared + ["earlier"] * len(history) + ["new"] * user:
+            sent[token] += 1
+        history += ["q"] * user + ["a"] * answer
+    prompts = kv_cache.conversation(turns, shared, user, answer)
+    assert list(prompts) == list(sent.values()) and prompts.sent == sum(sent.values())
+
+
 def test_a_latent_is_one_fiftieth_of_the_heads_it_replaces():
     """DeepSeek-V3's 128 heads of 128 channels would need 57 times its latent of 512 + 64."""
     heads = kv_cache.bytes_per_token(61, 128, 128)

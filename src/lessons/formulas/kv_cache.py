@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from lessons.formulas.checks import fraction, not_negative, positive, whole
 
 
@@ -22,6 +24,30 @@ def bytes_per_token(layers: int, kv_heads: int, head_dim: int, itemsize: float =
     whole(layers=layers, kv_heads=kv_heads, head_dim=head_dim)
     positive(itemsize=itemsize)
     return 2 * layers * kv_heads * head_dim * itemsize
+
+
+def heads_per_device(kv_heads: int, devices: int) -> int:
+    """Return the K/V heads of a layer that one device keeps under tensor parallelism.
+
+    The heads are shared out as long as there are enough of them. With more devices than heads each device still keeps
+    one, so that a head lies on several devices: the cache of a token shrinks no further.
+
+    Args:
+        kv_heads: K/V heads of a layer.
+        devices: the degree of tensor parallelism.
+
+    Raises:
+        ValueError: unless both are whole numbers of 1 or more, and one of them divides the other.
+
+    Source: vllm2025tuning for tensor parallelism; the rule is that of vLLM's ``get_num_kv_heads``.
+    """
+    whole(kv_heads=kv_heads, devices=devices)
+    if max(kv_heads, devices) % min(kv_heads, devices):
+        raise ValueError(
+            f"devices is {devices}, but must divide the {kv_heads} K/V heads or be a multiple of them; "
+            "take a power of two"
+        )
+    return max(1, kv_heads // devices)
 
 
 def latent_bytes_per_token(layers: int, latent_dim: int, rope_dim: int, itemsize: float = 2) -> float:
@@ -85,3 +111,39 @@ def generation_positions(prompt: int, new_tokens: int, cached: bool) -> int:
     if cached:
         return prompt + new_tokens - 1
     return new_tokens * prompt + new_tokens * (new_tokens - 1) // 2
+
+
+class Prompts(NamedTuple):
+    """The tokens of all prompts of one conversation, by where they come from.
+
+    Attributes:
+        shared: the instruction with which all conversations begin, sent with each turn.
+        earlier: questions and answers of earlier turns, sent again.
+        new: the questions themselves.
+    """
+
+    shared: int
+    earlier: int
+    new: int
+
+    @property
+    def sent(self) -> int:
+        """All tokens of all prompts."""
+        return sum(self)
+
+
+def conversation(turns: int, shared: int, user: int, answer: int) -> Prompts:
+    """Return the prompt tokens of a conversation in which each turn sends everything before it again.
+
+    Args:
+        turns: questions in the conversation.
+        shared: tokens of the instruction.
+        user: tokens of a question.
+        answer: tokens of an answer.
+
+    Raises:
+        ValueError: unless turns and user are whole numbers of 1 or more, and the others of 0 or more.
+    """
+    whole(turns=turns, user=user)
+    whole(minimum=0, shared=shared, answer=answer)
+    return Prompts(turns * shared, (user + answer) * turns * (turns - 1) // 2, turns * user)

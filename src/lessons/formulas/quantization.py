@@ -44,6 +44,54 @@ def double_quantised_bits(
     return bits_per_weight(code, block, bits_per_weight(scale, second_block, second_scale))
 
 
+def power_of_two_noise(levels: Sequence[float], largest: float, block: int) -> float:
+    """Return the noise of normal weights whose block has a power of two as its scale (MXFP4, MXFP8).
+
+    The scale is the power of two of the block's largest magnitude over that of the largest level, rounded down: the
+    largest weight then lies between half of the topmost power of two and what is just below twice it, and is cut
+    off where it exceeds the largest level.
+
+    Args:
+        levels: what a scaled weight may become, rising, in units of the scale.
+        largest: the greatest power of two among the levels.
+        block: weights that share a scale.
+
+    Raises:
+        ValueError: unless the block is a whole number of at least 2, and largest is above 0.
+
+    Source: rouhani2023mx, section 2 and algorithm 1.
+    """
+    whole(block=block, minimum=2)
+    positive(largest=largest)
+    total = 0.0
+    for top in (NORMAL.inv_cdf((1 + u ** (1 / block)) / 2) for u in _quantiles(QUANTILES)):
+        scale = 2.0 ** math.floor(math.log2(top)) / largest
+        scaled = [scale * level for level in levels]
+        own = (top - min(scaled, key=lambda level: abs(top - level))) ** 2
+        total += (block - 1) * _truncated_noise(scaled, -top, top) + own
+    return total / QUANTILES / block
+
+
+def crossover_rows(peak: float, bandwidth: float, bytes_per_weight: float) -> float:
+    """Return the rows of activations whose arithmetic takes as long as reading the weights once.
+
+    With the format's own bytes this is where it stops waiting for memory. With the bytes of a wider format, whose
+    arithmetic is faster, it is where that one overtakes: it still waits for its weights there.
+
+    Args:
+        peak: FLOP/s of the arithmetic.
+        bandwidth: B/s.
+        bytes_per_weight: what is read for each weight, which is multiplied and added once per row (2 FLOP).
+
+    Raises:
+        ValueError: unless all are positive.
+
+    Source: williams2009roofline.
+    """
+    positive(peak=peak, bandwidth=bandwidth, bytes_per_weight=bytes_per_weight)
+    return bytes_per_weight * peak / (2 * bandwidth)
+
+
 def decibel(noise: float) -> float:
     """Return the ratio of signal to noise power in dB.
 
@@ -132,7 +180,8 @@ def _quantiles(n: int) -> Iterator[float]:
 
 def _truncated_noise(levels: Sequence[float], low: float, high: float) -> float:
     """Return E[(x - nearest level)^2] for a normal x between ``low`` and ``high``."""
-    edges = [low, *((a + b) / 2 for a, b in pairwise(levels)), high]
+    # Levels may lie beyond the ends: nothing is rounded to them.
+    edges = [low, *(min(max((a + b) / 2, low), high) for a, b in pairwise(levels)), high]
     at = [(x, NORMAL.cdf(x), NORMAL.pdf(x)) for x in edges]
     # The integral of (x - c)^2 pdf(x) is (1 + c^2) cdf(x) - (x - 2 c) pdf(x).
     total = sum(

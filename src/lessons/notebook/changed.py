@@ -8,8 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib import import_module
-from pathlib import Path
-from types import FunctionType
+from types import FunctionType, ModuleType
 from typing import Any
 
 from lessons.experiments.base import Experiment
@@ -43,11 +42,7 @@ def _changes(experiment: Experiment, known: Experiment) -> Iterator[str]:
             yield f"{name}.{attribute}"
     for kind in type(known).__mro__:
         if issubclass(kind, Experiment) and (module := sys.modules.get(kind.__module__)):
-            written = next(
-                n
-                for n in _tree(module)
-                if getattr(n, "name", "") == kind.__name__
-            )
+            written = next(n for n in _tree(module) if getattr(n, "name", "") == kind.__name__)
             yield from (f"{kind.__name__}.{n}" for n in _differing(written.body, vars(kind), module, str))
     chapter = f"lessons.experiments.{known.slug}"  # it lists the chapter's other experiments too
     for reached in closure(type(known).__module__, apart=(chapter,)):
@@ -117,8 +112,8 @@ def _definitions(body: list[ast.stmt]) -> dict[str, ast.expr | ast.stmt]:
 
 
 @cache
-def _tree(path: str) -> list[Any]:
-    return ast.parse(Path(path).read_text(encoding="utf-8")).body
+def _tree(module: ModuleType) -> list[Any]:
+    return ast.parse(inspect.getsource(module)).body
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -49,7 +49,7 @@ class BytesPerToken(Experiment):
         context = prediction.data["context"]
         return {
             "walked": f"{result.data['walked']:,} bytes",
-            "foretold": f"{prediction.quantity.value:,.0f} bytes",
+            "formula": f"{prediction.quantity.value:,.0f} bytes",
             "counted": f"{result.quantity.value:,.0f} bytes",
             "context": f"{context:,}",
             "full": format_bytes(context * result.quantity.value),

@@ -12,11 +12,12 @@ from lessons.llm.engines import engine
 from lessons.llm.footprint import step_bytes, step_work
 from lessons.measure import time
 from lessons.measure.conditions import one_thread
-from lessons.measure.verdict import JUDGED
+from lessons.measure.verdict import JUDGED, LESS, MORE, foreseen
 from lessons.passport import Passport, needs
 from lessons.units import Quantity, format_value
 
 SHAPE = "shape of SmolLM2-135M"
+MISSED = {MORE: "slower", LESS: "faster"}
 
 
 class Generation(Experiment):
@@ -27,7 +28,7 @@ class Generation(Experiment):
     kind = "ratio"
     needs = (needs.MODEL,)
     SMALL = {"lengths": (4, 8, 12, 16)}
-    FINDINGS = JUDGED
+    FINDINGS = (*JUDGED, "cached-slower", "cached-faster", "uncached-slower", "uncached-faster")
     lengths = (32, 64, 128, 256)
     prompt, answer = 64, 192  # tokens of the answer that the text counts
 
@@ -118,7 +119,15 @@ class Generation(Experiment):
         }
 
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
-        return [self.verdict(prediction, result)]
+        ends = {name: foreseen(result.ends[name].ratio(end)) for name, end in prediction.ends.items()}
+        return [
+            self.verdict(prediction, result),
+            *(
+                f"{name}-{MISSED[ends[end]]}"
+                for name, end in (("cached", "with a cache"), ("uncached", "without a cache"))
+                if ends[end] in MISSED
+            ),
+        ]
 
 
 def _ends(uncached: Quantity, cached: Quantity) -> dict[str, Quantity]:

@@ -7,7 +7,7 @@ from typing import Any
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
 from lessons.experiments.derivation import Derivation, Operand
 from lessons.experiments.text import rows
-from lessons.formulas import paging
+from lessons.formulas import paging, roofline
 from lessons.measure.verdict import AS_FORESEEN, LESS, MORE, foreseen
 from lessons.passport import Passport
 from lessons.units import Quantity, percent
@@ -27,7 +27,10 @@ class Waste(Experiment):
     SMALL = {"block_sizes": (8, 16)}
     panels = (1, 2)
     # Nothing is measured, so that the verdict is sure; and no share is more than a quarter above a share of nearly 1.
-    FINDINGS = ("more-at-once", "no-more-at-once", AS_FORESEEN, LESS, *LOST.values(), "preempts")
+    FINDINGS = (
+        *("more-at-once", "no-more-at-once", AS_FORESEEN, LESS, *LOST.values()),
+        *("preempts", "gain-survives", "gain-lost"),
+    )
     block_sizes = (1, 8, 16, 32, 64, 128)
 
     def predict(self, passport: Passport) -> Outcome:
@@ -69,7 +72,12 @@ class Waste(Experiment):
             waste.append((paged["reserved"] + paged["internal"]) / (1 - paged["free"]))
             if size == 16:
                 usage["paged"] = paged
-        lengths = {"requests": len(mix), "tokens": sum(prompt + output for prompt, output in mix)}
+        written = sum(output for _, output in mix)
+        lengths = {
+            "requests": len(mix),
+            "tokens": sum(prompt for prompt, _ in mix) + written,
+            "written": written,
+        }
         return Outcome(Quantity(usage["paged"]["used"], "%"), {"usage": usage, "waste": waste, **lengths})
 
     def draw(self, prediction: Outcome, result: Outcome, figure) -> None:
@@ -113,8 +121,9 @@ class Waste(Experiment):
             "used": _shares({policy: usage[policy]["used"] for policy in NAMES}),
             "published": _shares(PUBLISHED),
             "at_once": f"{paged['batch'] / usage['oracle']['batch']:.1f}",
+            **_price(result),
             "lost": percent(result.data["waste"][at_16]),
-            "foretold": percent(prediction.data["waste"][at_16]),
+            "lost_expected": percent(prediction.data["waste"][at_16]),
             "free": percent(paged["free"]),
             "sizes": f"{self.block_sizes[0]} to {self.block_sizes[-1]}",
             "lost_first": percent(result.data["waste"][0]),
@@ -122,20 +131,56 @@ class Waste(Experiment):
             "preempted": paged["preempted"],
             "recomputed": f"{paged['recomputed']:,}",
             "requests": result.data["requests"],
-            "tokens": f"{result.data['tokens']:,}",
         }
 
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
         usage, at_16 = result.data["usage"], self.block_sizes.index(16)
         lost, foretold = (Quantity(outcome.data["waste"][at_16], "%") for outcome in (result, prediction))
+        preempted = bool(usage["paged"]["preempted"])
         more = usage["paged"]["batch"] > usage["oracle"]["batch"]
         return [
             "more-at-once" if more else "no-more-at-once",
             self.verdict(prediction, result),
             LOST[foreseen(lost.ratio(foretold))],
-            *["preempts"] * bool(usage["paged"]["preempted"]),
+            *["preempts"] * preempted,
+            *["gain-survives" if _kept(result) > 1 else "gain-lost"] * (preempted and more),
         ]
 
 
 def _shares(by_policy: dict[str, float]) -> str:
     return ", ".join(f"{NAMES[policy]} {percent(by_policy[policy], 3)}" for policy in NAMES)
+
+
+def _ridge() -> float:
+    """Return the tokens whose arithmetic takes an H100 as long as one reading of 16-bit weights: 2 FLOP, 2 bytes."""
+    from lessons.datasheets import accelerator
+
+    card = accelerator("h100_sxm")
+    assert card.bf16  # published
+    return roofline.ridge(card.bf16, card.bandwidth)
+
+
+def _steps(result: Outcome) -> tuple[float, float]:
+    """Return the decode steps that paging needs for the answers, and those that its repeated prefill costs."""
+    paged = result.data["usage"]["paged"]
+    return result.data["written"] / paged["batch"], paged["recomputed"] / _ridge()
+
+
+def _kept(result: Outcome) -> float:
+    """Return what is left of the requests at once, as tokens per second, when repeated tokens take time."""
+    usage = result.data["usage"]
+    steps, lost = _steps(result)
+    return usage["paged"]["batch"] / usage["oracle"]["batch"] * steps / (steps + lost)
+
+
+def _price(result: Outcome) -> dict[str, str]:
+    """Return as facts what the preemptions cost."""
+    recomputed = result.data["usage"]["paged"]["recomputed"]
+    steps, lost = _steps(result)
+    return {
+        "again": percent(recomputed / (recomputed + result.data["tokens"])),
+        "ridge": f"{_ridge():.0f}",
+        "steps": f"{steps:,.0f}",
+        "lost_steps": f"{lost:,.0f}",
+        "kept": f"{_kept(result):.1f}",
+    }

@@ -22,7 +22,7 @@ PART = 256  # rows of a matrix that are rounded together: their working copies s
 
 
 class Perplexity(Experiment):
-    """Round every matrix of the model through a format, and let it foresee the same pages."""
+    """Round every matrix of the model through a format, and let it predict the same pages."""
 
     id = "quantization.perplexity"
     unit = "1"
@@ -31,7 +31,7 @@ class Perplexity(Experiment):
     SMALL = {"formats": ("Q8_0", "Q4_0", "INT3"), "texts": 1, "length": 33}
     formats = ("Q8_0", "E4M3", "NF4", "Q4_0", "INT3")
     block = 32
-    texts, length = 5, 81  # 80 tokens are foreseen in each: five passes of 16
+    texts, length = 5, 81  # 80 tokens are predicted in each: five passes of 16
 
     def predict(self, passport: Passport) -> Outcome:
         noise = {name: FORMATS[name].noise(self.block) for name in self.formats}
@@ -104,6 +104,8 @@ class Perplexity(Experiment):
             "base": f"{base:.1f}",
             "tokens": result.data["tokens"],
             "table": rows(table),
+            "q4_0": f"{added['Q4_0'].value:.2f}",
+            "int3": f"{added['INT3'].value:.2f}",
             "q8_0": f"{added['Q8_0'].value:+.3f}",
             "activations": f"{added[PACKED].value:.3f}",
             "by_format": "; ".join(f"{name} {_nats(q)}" for name, q in added.items() if name != PACKED),

@@ -12,7 +12,7 @@ from lessons.experiments.text import rows
 from lessons.llm.footprint import step_bytes
 from lessons.measure import in_turns, median_interval, median_ratio
 from lessons.measure.conditions import one_thread
-from lessons.measure.verdict import JUDGED, differs
+from lessons.measure.verdict import JUDGED, LESS, differs, foreseen
 from lessons.passport import Passport, needs
 from lessons.units import format_bytes, format_value, percent
 
@@ -26,6 +26,7 @@ class Speed(Experiment):
     needs = (needs.MODEL,)
     FINDINGS = (
         *JUDGED,
+        "bound-loose",
         "helps-twice",
         "unpacking-hides",
         "unpacking-shows",
@@ -121,8 +122,10 @@ class Speed(Experiment):
 
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
         reached, gain = differs(result.data["reached"]), differs(result.data["gain"])
+        over = result.ends["float32"].ratio(prediction.ends["float32"])
         return [
             self.verdict(prediction, result),
+            *["bound-loose"] * (foreseen(over) == LESS),
             {1: "helps-twice", 0: "unpacking-hides", -1: "unpacking-shows"}[reached],
             {1: "int8-gains", 0: "int8-no-gain", -1: "int8-slower"}[gain],
         ]
