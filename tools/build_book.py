@@ -22,13 +22,15 @@ from pathlib import Path
 import chapters
 import nbformat
 import yaml
-from chapters import KEPT, LAST
+from chapters import KEPT
 from ending import in_one_line
 from keep_outputs import BEGAN, SECONDS
-from project import BUILD, PLACEHOLDER, ROOT, SITE, address, notebooks
+from project import BUILD, LAST, PLACEHOLDER, ROOT, SITE, address, notebooks
 
 from lessons.files import emptied, write_atomic
 from lessons.locks import alone
+from lessons.notebook.report_card import csv, mine
+from lessons.results import Ledger
 
 EXECUTED = BUILD / "executed"  # what the site is made from
 LEDGER = BUILD / "ledger"
@@ -64,7 +66,7 @@ def build(fresh: bool, lock: tuple[int, ...] = ()) -> int:
     if times is None:
         print("\nA notebook failed: see above.", file=sys.stderr)
         return 1
-    key = chapters.site_key([ROOT / name for name in SOURCES])
+    key = chapters.site_key([*(ROOT / name for name in SOURCES), LEDGER])
     if not (SITE / "index.html").exists() or not SITE_KEY.exists() or SITE_KEY.read_text() != key:
         began = time.monotonic()
         assemble()
@@ -91,12 +93,12 @@ def build(fresh: bool, lock: tuple[int, ...] = ()) -> int:
 def run_notebooks(lock: tuple[int, ...] = ()) -> dict[str, float] | None:
     """Run the notebooks that would show something else than they did; return the seconds of each, None on a failure.
 
-    The report card is last, and by itself, since what it shows depends on what the others have written.
+    The first page and the report card are last, since what they show depends on what the others have written.
     """
     every = notebooks()
-    card = [path for path in every if path.stem == LAST]
+    summing_up = [path for path in every if path.stem in LAST]
     times: dict[str, float] = {}
-    for group in ([path for path in every if path.stem != LAST], card):
+    for group in ([path for path in every if path.stem not in LAST], summing_up):
         keys = {path: chapters.key(path, LEDGER) for path in group}
         stale = {path: key for path, key in keys.items() if not chapters.is_kept(path, key)}
         whole = not stale or run(stale, lock)
@@ -136,6 +138,7 @@ def run(stale: Mapping[Path, str], lock: tuple[int, ...] = ()) -> bool:
         **os.environ,
         "LESSONS_LEDGER": str(LEDGER),
         "LESSONS_QUIET": "1",  # a line of progress is for whoever waits, not for a page
+        "LESSONS_SITE": "1",  # links lead to pages, not to notebooks
         "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT / "tools"), os.environ.get("PYTHONPATH")])),
     }
     keys = json.dumps({path.name: key for path, key in stale.items()})
@@ -155,7 +158,10 @@ def assemble() -> None:
     hidden = shutil.ignore_patterns("__pycache__", "_build", ".*")
     shutil.copytree(ROOT / "book", fresh / "book", ignore=hidden)
     for notebook in notebooks():
-        nbformat.write(chapters.page(notebook), fresh / "book" / notebook.name)
+        nbformat.write(chapters.page(notebook, LEDGER), fresh / "book" / notebook.name)
+    assets = fresh / "book" / "assets"
+    assets.mkdir(exist_ok=True)
+    (assets / "report_card.csv").write_text(csv(mine(Ledger(LEDGER))), encoding="utf-8")
     shutil.copy(ROOT / "_toc.yml", fresh)
     (fresh / "_config.yml").write_text(yaml.safe_dump(configuration()), encoding="utf-8")
     put(fresh, EXECUTED)

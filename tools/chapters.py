@@ -16,12 +16,14 @@ from typing import Any
 
 import nbformat
 from keep_outputs import KEY
-from project import BUILD, ROOT
+from project import BUILD, LAST, ROOT
 
+from lessons.notebook import in_short
 from lessons.places import passport_path
+from lessons.results import Ledger
 
 KEPT = BUILD / "kept"  # the notebooks as nbval left them
-LAST = "report_card"  # it sums up what the others found
+IN_SHORT = "in-short"  # the id of the cell that tells, before anything is measured, what was found
 CHAPTERS = ROOT / "src" / "lessons" / "experiments"
 
 
@@ -30,19 +32,27 @@ def key(notebook: Path, ledger: Path) -> str:
 
     Args:
         notebook: the source.
-        ledger: the folder or file with the entries that the report card reads.
+        ledger: the folder or file with the entries that the pages read that are run last.
     """
     slug = notebook.stem
     code = [cell.source for cell in nbformat.read(notebook, as_version=4).cells if cell.cell_type == "code"]
-    files = [*_package(slug), ROOT / "constraints.txt", passport_path()]
-    if slug == LAST:
-        files += _files(ledger)
-    return _digest([json.dumps(code), platform.python_version(), *_contents(files)])
+    files, titles = [*_package(slug), ROOT / "constraints.txt", passport_path()], []
+    if slug in LAST:
+        files += [*_files(ledger), ROOT / "_toc.yml", ROOT / "pyproject.toml"]
+        titles = [_title(path) for path in sorted(notebook.parent.glob("*.ipynb"))]
+    return _digest([json.dumps([code, titles]), platform.python_version(), *_contents(files)])
+
+
+def _title(notebook: Path) -> str:
+    """Return a notebook's first cell: its title and its question."""
+    return nbformat.read(notebook, as_version=4).cells[0].source
 
 
 def _package(slug: str) -> list[Path]:
-    """Return the package's files, without the chapters other than ``slug``."""
+    """Return the package's files, without the chapters other than ``slug``; a page that sums up has all of them."""
     inside = [path for path in _files(ROOT / "src" / "lessons") if "__pycache__" not in path.parts]
+    if slug in LAST:
+        return inside
     chapters = {path.parent.name for path in CHAPTERS.glob("*/__init__.py")}
     others = chapters - {slug}
     return [path for path in inside if not (path.parent.parent == CHAPTERS and path.parent.name in others)]
@@ -82,8 +92,15 @@ def is_kept(notebook: Path, key: str) -> bool:
     return kept(notebook).get(KEY) == key
 
 
-def page(notebook: Path) -> nbformat.NotebookNode:
-    """Return the source as it is now, with the outputs that its code cells had when they were run."""
+def page(notebook: Path, ledger: Path) -> nbformat.NotebookNode:
+    """Return the source as it is now, with the outputs that its code cells had when they were run.
+
+    The cell that tells in short what the chapter finds was run before anything was measured: it is told again.
+
+    Args:
+        notebook: the source.
+        ledger: the folder with the entries of this build.
+    """
     now, before = nbformat.read(notebook, as_version=4), nbformat.read(KEPT / notebook.name, as_version=4)
     now.metadata["stamp"] = before.metadata.get("stamp", [])  # where its numbers were made
     shown = iter([cell for cell in before.cells if cell.cell_type == "code"])
@@ -91,7 +108,15 @@ def page(notebook: Path) -> nbformat.NotebookNode:
         if cell.cell_type == "code":
             ran = next(shown)
             cell.outputs, cell.execution_count = ran.outputs, ran.execution_count
+            if cell.id == IN_SHORT:
+                cell.outputs = [_told(in_short(notebook.stem, Ledger(ledger)).data, cell.execution_count)]
     return now
+
+
+def _told(text: str, count: int | None) -> nbformat.NotebookNode:
+    """Return Markdown as the value that a cell shows."""
+    data = {"text/markdown": text, "text/plain": text}
+    return nbformat.v4.new_output("execute_result", data, execution_count=count)
 
 
 def site_key(sources: Iterable[Path]) -> str:

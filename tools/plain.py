@@ -18,7 +18,8 @@ from pybtex.database import Entry, parse_file
 from pybtex.richtext import Text
 
 BLOCK = re.compile(
-    r"^(?P<fence>`{3,})(?P<name>\{[\w-]+\})?[ ]*(?P<argument>.*)\n(?P<body>(?:.*\n)*?)(?P=fence)[ ]*$", re.M
+    r"^(?P<fence>`{3,}|:{3,})(?P<name>\{[\w-]+\})?[ ]*(?P<argument>.*)\n(?P<body>(?:.*\n)*?)(?P=fence)[ ]*$",
+    re.M,
 )
 ROLE = re.compile(r"\{(?P<name>[\w:]+)\}`(?P<text>[^`]+?)(?:\s*<(?P<target>[^`>]+)>)?`")
 LABEL = re.compile(r"^\((?P<label>[\w-]+)\)=\n+(?P<marks>#+) (?P<title>.+)$", re.M)
@@ -82,6 +83,10 @@ class Page:
             case "{solution}":
                 summary = f"Solution to exercise {self.numbers[found['argument']]}"
                 return f"<details><summary>{summary}</summary>\n\n{body}\n\n</details>"
+            case "{admonition}":
+                return "\n".join(
+                    f"> {line}".rstrip() for line in f"**{found['argument']}**\n\n{body}".split("\n")
+                )
         raise NotPlain(f"the directive {found['name']}")
 
     def _role(self, found: re.Match[str]) -> str:

@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "_build"
 SITE = BUILD / "html"
 PLACEHOLDER = "/ORG/"
+LAST = ("intro", "report_card")  # they show what the others found
 
 
 def metadata() -> dict[str, Any]:
@@ -50,6 +51,6 @@ def _files(entry: Any) -> Iterator[str]:
 
 
 def notebooks() -> list[Path]:
-    """Return the notebooks of ``_toc.yml`` in reading order, with the report card, which sums up, at the end."""
+    """Return the notebooks of ``_toc.yml`` in reading order, with those that sum up at the end."""
     paths = [ROOT / f"{page}.ipynb" for page in pages()]
-    return sorted((path for path in paths if path.exists()), key=lambda path: path.stem == "report_card")
+    return sorted((path for path in paths if path.exists()), key=lambda path: path.stem in LAST)

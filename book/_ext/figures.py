@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from lessons.figures import LICENCE
 from sphinx.application import Sphinx
 from sphinx.util import logging
-
-from lessons.figures import LICENCE
 
 FOLDER = "_static/figures"
 FIGURE = re.compile(r'<figure class="lessons-figure".*?</figure>', re.DOTALL)
@@ -27,9 +26,7 @@ CAPTION = re.compile(r"<figcaption>(.*?)</figcaption>", re.DOTALL)
 DRAWING = re.compile(r'<svg class="lessons-wide".*?</svg>', re.DOTALL)
 VIEW = re.compile(r'viewBox="0 0 ([\d.]+) ([\d.]+)"')
 VARIABLE = re.compile(r"var\(--lessons-(\w+), (?:var\([^()]*\)|[^()]*)\)")
-NAMESPACES = (
-    'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
-)
+NAMESPACES = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
 JOINS = "stroke-linejoin: round; stroke-linecap: butt"
 
 logger = logging.getLogger(__name__)
@@ -39,9 +36,7 @@ def number_figures(app: Sphinx, doctree: nodes.document, page: str) -> None:
     """Complete each figure of a page, in the order in which readers meet them."""
     if app.builder.format != "html":
         return
-    drawn = [
-        node for node in doctree.findall(nodes.raw) if FIGURE.search(node.astext())
-    ]
+    drawn = [node for node in doctree.findall(nodes.raw) if FIGURE.search(node.astext())]
     if not drawn:
         return
     chapter = app.env.toc_secnumbers.get(page, {}).get("")
@@ -89,9 +84,7 @@ def with_number(markup: str, number: str, file: str) -> str:
     return CAPTION.sub(lambda _: caption, markup)
 
 
-def save(
-    site: Path, anchor: str, markup: str, png: bytes, colours: dict[str, str]
-) -> None:
+def save(site: Path, anchor: str, markup: str, png: bytes, colours: dict[str, str]) -> None:
     """Write a figure's two files into the site."""
     folder = site / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
@@ -108,9 +101,7 @@ def standalone(markup: str, colours: dict[str, str]) -> str:
     """
     drawing = DRAWING.search(markup)[0]
     width, height = VIEW.search(drawing).groups()
-    inner = VARIABLE.sub(
-        lambda match: colours[match[1]], drawing[drawing.index(">") + 1 :]
-    )
+    inner = VARIABLE.sub(lambda match: colours[match[1]], drawing[drawing.index(">") + 1 :])
     alt = re.search(r'aria-label="([^"]*)"', markup)[1]
     return (
         f'<svg {NAMESPACES} width="{width}pt" height="{height}pt" viewBox="0 0 {width} {height}" style="{JOINS}">'

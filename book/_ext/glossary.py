@@ -45,9 +45,7 @@ def lend(app: Sphinx, doctree: nodes.document, page: str) -> None:
     for word in doctree.findall(nodes.inline):
         link = word.parent
         if "std-term" in word.get("classes", ()) and isinstance(link, nodes.reference):
-            link["reftitle"] = meanings[
-                link.get("refid") or link["refuri"].rpartition("#")[2]
-            ]
+            link["reftitle"] = meanings[link.get("refid") or link["refuri"].rpartition("#")[2]]
     # Without a target of its own it is one with the page that the search finds by its text.
     found_here = [("single", word, "", "main", None) for word in words]
     next(doctree.findall(nodes.section)).insert(0, addnodes.index(entries=found_here))

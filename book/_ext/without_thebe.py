@@ -11,12 +11,8 @@ from typing import Any
 from sphinx.application import Sphinx
 
 
-def remove_scripts(
-    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any
-) -> None:
-    context["script_files"] = [
-        script for script in context["script_files"] if not _is_thebe(script)
-    ]
+def remove_scripts(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    context["script_files"] = [script for script in context["script_files"] if not _is_thebe(script)]
 
 
 def _is_thebe(script: Any) -> bool:
@@ -25,7 +21,5 @@ def _is_thebe(script: Any) -> bool:
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    app.connect(
-        "html-page-context", remove_scripts, priority=900
-    )  # after everybody who adds scripts
+    app.connect("html-page-context", remove_scripts, priority=900)  # after everybody who adds scripts
     return {"parallel_read_safe": True, "parallel_write_safe": True}

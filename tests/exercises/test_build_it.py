@@ -41,6 +41,14 @@ def test_it_starts_red_and_a_solution_makes_it_green(stub, tmp_path):
     assert passes(stub, SOLUTIONS / stub.parent.name / stub.name, green)
 
 
+@pytest.mark.parametrize("stub", STUBS, ids=lambda p: p.parent.name)
+def test_a_reader_who_runs_it_from_the_root_meets_the_stubs_own_words(stub):
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist", str(stub.parent)]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert found.returncode == pytest.ExitCode.TESTS_FAILED
+    assert "NotImplementedError" in found.stdout
+
+
 @pytest.mark.parametrize("wrong", WRONG, ids=lambda p: f"{p.parent.name}, {p.stem}")
 def test_a_near_miss_is_red(wrong, tmp_path):
     assert not passes(stub_of(wrong), wrong, tmp_path)

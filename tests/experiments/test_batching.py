@@ -21,6 +21,10 @@ from lessons.experiments.batching.disaggregation import (
     step_cost,
 )
 from lessons.experiments.batching.disaggregation import load as trace
+from lessons.experiments.batching.load import RATES as OFFERED
+from lessons.experiments.batching.load import load as offer
+from lessons.experiments.batching.load import saturated
+from lessons.experiments.batching.load import served as simulated
 from lessons.experiments.batching.service import SLOTS, Recorder, Served, cost, simulate
 from lessons.experiments.batching.slots import PROMPT, queue
 from lessons.experiments.batching.timeline import LONE, arrivals, policies
@@ -31,7 +35,7 @@ from lessons.serving.loop import serve
 from lessons.serving.metrics import Metrics
 from lessons.serving.policies import Continuous, Static
 from lessons.serving.scheduler import Scheduler
-from lessons.serving.workload import Fixed
+from lessons.serving.workload import AtOnce, Fixed, Poisson
 from lessons.units import Quantity
 
 PEAKS = {
@@ -207,6 +211,44 @@ def test_arithmetic_bounds_every_prompt():
         assert seconds(work) == pytest.approx(seconds.flop(work) / seconds.peak)
 
 
+def test_a_machine_saturates_where_its_arithmetic_does():
+    prediction = x.load.predict(PASSPORT).quantity.value
+    # Some 1,100 tokens of 8 billion weights at half of 989 TFLOP/s, and their attention.
+    tokens = fmean(r.limit - 1 for r in offer(AtOnce(), x.load.requests))
+    assert prediction == pytest.approx(494.5e12 / (tokens * 2 * 8.03e9), rel=0.05)
+    assert saturated(simulated(AtOnce(), 600)) == pytest.approx(prediction, rel=0.1)
+
+
+def test_the_middle_half_of_a_run_is_what_is_counted():
+    requests = simulated(AtOnce(), 40)
+    for i, request in enumerate(
+        requests
+    ):  # ten fast at the start, twenty at one a second, ten fast at the end
+        request.token_times = [min(max(i - 10, 0), 20) + 0.001 * i]
+    assert saturated(requests) == pytest.approx(1, rel=0.01)
+
+
+def test_the_wait_is_short_at_half_of_saturation_and_grows_with_the_test_beyond_it():
+    prediction = x.load.predict(PASSPORT).quantity.value
+
+    def wait(share, count):
+        return Metrics(simulated(Poisson(share * prediction), count)).ttft(50)
+
+    assert wait(0.5, 300) == pytest.approx(wait(0.5, 600), rel=0.2)
+    assert wait(1.5, 600) > 1.5 * wait(1.5, 300) > 5 * wait(0.5, 300)
+    assert max(OFFERED) > 1.1 * prediction and min(OFFERED) < 0.3 * prediction
+
+
+def test_a_decode_row_that_rides_costs_less_by_the_ridge_over_the_rows():
+    """The closed form of the page, without caches: a row's share of the reading over its own arithmetic."""
+    seconds = replace(step_cost(), kv_bytes=0, flop_per_pair=0)
+    ridge = seconds.weight_bytes / seconds.bandwidth * seconds.peak / seconds.flop_per_token
+    for rows in (8, 32, 128):
+        alone = seconds(Work(rows, rows, 0, 0)) / rows
+        riding = (seconds(Work(512, rows, 0, 0)) - seconds(Work(512 - rows, 1, 0, 0))) / rows
+        assert alone / riding == pytest.approx(ridge / rows)
+
+
 @pytest.mark.parametrize("experiment", [x.timeline, x.chunks])
 def test_what_was_simulated_can_be_drawn(experiment):
     from lessons import figures
@@ -299,18 +341,29 @@ def served(window=1.0, pace=1.0, static=1.0, chunked=1.0, sure=0.03):
     return Outcome(runs["static"]["ttft"].ratio(runs["chunked prefill"]["ttft"]), {"runs": runs}, ends=ends)
 
 
-def arrived(whole=1.0, small=1.0, late=(1.0, 1.0)):
+def arrived(whole=1.0, small=1.0, late=(1.0, 1.0), end=1.0):
     """A result of ``chunks``: the worst gaps in multiples of the simulated ones, whole and in steps of 16.
 
-    ``late`` says how many times as long as for the whole prompt the newcomer waits in steps of 256 and of 16.
+    ``late`` says how many times as long as for the whole prompt the newcomer waits in steps of 256 and of 16, and
+    ``end`` when the others' last token comes with the prompt whole, in multiples of when it does in pieces.
     """
     foretold = x.chunks.predict(PASSPORT).data["runs"]
     runs = {name: dict(run) for name, run in foretold.items()}
     for name, factor, wait in zip(runs, (whole, 1.0, small), (1.0, *late)):
         runs[name]["p99"] = about(factor * foretold[name]["p99"].value, "s")
         runs[name]["first"] = about(wait, "s")
+        runs[name]["end"] = about(end if name == "whole" else 1.0, "s")
     ends = dict(zip(x.chunks.predict(PASSPORT).ends, (runs["whole"]["p99"], runs["16"]["p99"])))
     return Outcome(runs["whole"]["p99"].ratio(runs["16"]["p99"]), {"runs": runs}, ends=ends)
+
+
+def offered(share=1.0, waits=(0.1, 0.2, 5.0)):
+    """A result of ``load``: saturation in shares of the predicted one, and the 99th percentile at light, medium and
+    heavy load, which lies beyond saturation."""
+    light, medium, heavy = waits
+    p99 = [light] + [medium] * (len(OFFERED) - 3) + [heavy] * 2
+    data = {"p50": [0.5 * wait for wait in p99], "p99": p99, "tpot": [0.01] * len(OFFERED)}
+    return Outcome(x.load.predict(PASSPORT).quantity.scaled(share), data)
 
 
 def carried(share, separate, together, full=1.0):
@@ -327,6 +380,7 @@ def carried(share, separate, together, full=1.0):
 
 
 ALIKE = ["window-alike", "writers-alike"]
+LATE = ["waits-longer"]
 BOUNDED = "worst-gap-bounded"
 FEW, MANY = [5.0] * len(LIMITS), [10.0] * len(LIMITS)
 TIGHT = [12.0, *FEW[1:]]  # more only where the limit is tight
@@ -336,6 +390,7 @@ EXAMPLES = [
     (x.rate, PASSPORT, decoded(1.0, 0.5), ["less-than-foreseen"]),
     (x.rate, PASSPORT, decoded(0.5, 1.0), ["more-than-foreseen"]),
     (x.rate, PASSPORT, decoded(0.8, 1.0), ["cant-tell"]),
+    (x.rate, PASSPORT, decoded(1.5, 0.7), ["less-than-foreseen", "faster-than-bound"]),
     (x.cuda, PASSPORT, multiplied(1.0), ["as-foreseen"]),
     (x.cuda, PASSPORT, multiplied(1.0, one=0.5), ["errors-cancel"]),
     (x.cuda, PASSPORT, multiplied(0.5), ["less-than-foreseen"]),
@@ -351,13 +406,19 @@ EXAMPLES = [
     (x.timeline, PASSPORT, served(), [*ALIKE, "as-foreseen"]),
     (x.timeline, PASSPORT, served(window=1.5), ["window-costs", "writers-alike", "as-foreseen"]),
     (x.timeline, PASSPORT, served(window=0.6, pace=1.5), ["window-pays", "writers-spared", "as-foreseen"]),
-    (x.timeline, PASSPORT, served(static=4.0, chunked=1.5), [*ALIKE, "more-than-foreseen", "waits-longer"]),
-    (x.timeline, PASSPORT, served(static=2.0, chunked=2.0), [*ALIKE, "errors-cancel", "waits-longer"]),
+    (
+        x.timeline,
+        PASSPORT,
+        served(static=4.0, chunked=1.5),
+        [*ALIKE, "more-than-foreseen", *LATE, "static-longest"],
+    ),
+    (x.timeline, PASSPORT, served(static=2.0, chunked=2.0), [*ALIKE, "errors-cancel", *LATE]),
     (x.timeline, PASSPORT, served(static=0.5, chunked=0.5), [*ALIKE, "errors-cancel", "waits-shorter"]),
     (x.timeline, PASSPORT, served(static=0.5), [*ALIKE, "less-than-foreseen", "waits-shorter"]),
     (x.timeline, PASSPORT, served(sure=0.3), [*ALIKE, "cant-tell"]),
     (x.chunks, PASSPORT, arrived(), [BOUNDED, "as-foreseen", "newcomer-alike"]),
     (x.chunks, PASSPORT, arrived(1.7, 1.8), [BOUNDED, "errors-cancel", "newcomer-alike"]),
+    (x.chunks, PASSPORT, arrived(end=1.5), [BOUNDED, "as-foreseen", "newcomer-alike", "decoding-rides"]),
     (x.chunks, PASSPORT, arrived(3.0), [BOUNDED, "more-than-foreseen", "newcomer-alike"]),
     (
         x.chunks,
@@ -371,6 +432,10 @@ EXAMPLES = [
         arrived(1.25, late=(1.5, 0.7)),
         [BOUNDED, "cant-tell", "newcomer-gains", "middle-is-worst"],
     ),
+    (x.load, PASSPORT, offered(), ["as-foreseen", "runs-away", "limit-first"]),
+    (x.load, PASSPORT, offered(0.7, (0.1, 0.6, 0.9)), ["less-than-foreseen", "no-end-seen", "limit-first"]),
+    (x.load, PASSPORT, offered(1.3, (0.01, 0.02, 0.3)), ["more-than-foreseen", "runs-away", "limit-first"]),
+    (x.load, PASSPORT, offered(1.0, (0.1, 0.1, 0.4)), ["as-foreseen", "no-end-seen", "limit-kept"]),
     (x.disaggregation, PASSPORT, carried(1.0, FEW, MANY), ["as-foreseen", "never-ahead", "no-throughput"]),
     (
         x.disaggregation,

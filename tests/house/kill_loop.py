@@ -39,6 +39,7 @@ import nbformat
 import psutil
 from bare import PACKAGES, bare_python
 from machines import machine
+from project import LAST
 
 from lessons import topology
 from lessons.passport import pages
@@ -253,13 +254,13 @@ class Scratch:
 
         def before() -> None:
             self.turn += 1
-            self.chapter(names[self.turn % 3])
+            self.chapter(names[self.turn % 3])  # the first page sums up too: then it alone is run again
 
         return Command("book", [sys.executable, "tools/build_book.py"], self.project, 3, before)
 
     def chapter(self, name: str) -> None:
         """Write a chapter that finds something else each turn, or the page that sums up."""
-        cell = CARD if name == "report_card" else CELL
+        cell = CARD if name in LAST else CELL
         cells = [
             nbformat.v4.new_markdown_cell(f"# {name}", id="title"),
             nbformat.v4.new_code_cell(cell.format(name=name, value=1.0 + self.turn), id="cell"),

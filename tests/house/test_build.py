@@ -9,15 +9,19 @@ import chapters
 import ending
 import nbformat
 import pytest
-from project import ROOT
+from IPython.display import Markdown
+from project import LAST, ROOT
 
+from lessons import topology
+from lessons.notebook.report_card import csv
 from lessons.results import Entry, Ledger
 from lessons.units import Quantity
 
 
-def write(path, *sources, prose="# Title"):
+def write(path, *sources, title="# Title", prose="Words."):
     cells = [nbformat.v4.new_code_cell(source, id=f"cell-{i}") for i, source in enumerate(sources, start=1)]
-    cells.insert(0, nbformat.v4.new_markdown_cell(prose, id="title"))
+    cells.insert(0, nbformat.v4.new_markdown_cell(title, id="title"))
+    cells.append(nbformat.v4.new_markdown_cell(prose, id="prose"))
     path.parent.mkdir(exist_ok=True)
     nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
     return path
@@ -41,13 +45,57 @@ def test_outputs_are_kept_and_put_under_todays_prose(kept, tmp_path):
     source = write(tmp_path / "book" / "a.ipynb", "x = 20", "print(x + 1)", "x * 2")
     assert build_book.run({source: "key"})
     assert code_cells(nbformat.read(source, as_version=4))[1].outputs == []
-    write(source, "x = 20", "print(x + 1)", "x * 2", prose="# A new title")
-    page = chapters.page(source)
+    write(source, "x = 20", "print(x + 1)", "x * 2", title="# A new title")
+    page = chapters.page(source, tmp_path / "ledger")
     nbformat.validate(page)
     assert page.cells[0].source == "# A new title"
     _, printed, value = code_cells(page)
     assert printed.outputs[0].text == "21\n" and value.outputs[0].data["text/plain"] == "40"
     assert page.metadata["stamp"] == chapters.kept(source)["stamp"] != []
+
+
+def test_the_answer_at_the_top_is_that_of_this_build(kept, tmp_path, monkeypatch):
+    """Its cell was run before the cells that measure: what it showed then is of the build before, or nothing."""
+    source = write(tmp_path / "book" / "a.ipynb", "'old'", "'other'")
+    notebook = nbformat.read(source, as_version=4)
+    notebook.cells[1].id = chapters.IN_SHORT
+    nbformat.write(notebook, source)
+    assert build_book.run({source: "key"})
+    asked = []
+
+    def answer(slug, ledger):
+        asked.append((slug, ledger.path))
+        return Markdown("**new**")
+
+    monkeypatch.setattr(chapters, "in_short", answer)
+    page = chapters.page(source, tmp_path / "ledger")
+    nbformat.validate(page)
+    told, other = code_cells(page)
+    assert asked == [("a", tmp_path / "ledger")]
+    assert told.outputs[0].data["text/markdown"] == "**new**" and len(told.outputs) == 1
+    assert other.outputs[0].data["text/plain"] == "'other'"
+
+
+def test_the_site_is_made_again_when_the_ledger_has_changed(kept, tmp_path):
+    before = chapters.site_key([tmp_path / "book", tmp_path / "ledger"])
+    Ledger(tmp_path / "ledger").write(Entry("one.x", "t", Quantity(1.0, "s"), Quantity(3.0, "s")))
+    assert chapters.site_key([tmp_path / "book", tmp_path / "ledger"]) != before
+
+
+def test_the_site_gets_the_results_as_csv_and_its_key_has_the_ledger(kept, tmp_path, monkeypatch):
+    for name in ("EXECUTED", "SITE", "SITE_KEY"):
+        monkeypatch.setattr(build_book, name, tmp_path / name.lower())
+    monkeypatch.setattr(build_book, "notebooks", lambda: [])
+    monkeypatch.setattr(build_book, "run_notebooks", lambda lock: {})
+    monkeypatch.setattr(build_book, "make_site", lambda lock: 0)
+    keyed = []
+    monkeypatch.setattr(chapters, "site_key", lambda sources: str(keyed.append(list(sources))))
+    here = topology.read().fingerprint()
+    Ledger(build_book.LEDGER).write(Entry("one.x", "t", Quantity(1.0, "s"), Quantity(3.0, "s"), machine=here))
+    assert build_book.build(fresh=False) == 0
+    results = (tmp_path / "executed" / "book" / "assets" / "report_card.csv").read_text()
+    assert results == csv(Ledger(build_book.LEDGER).entries()) and "one.x" in results
+    assert build_book.LEDGER in keyed[0]
 
 
 def test_a_failing_cell_is_shown_and_nothing_is_kept(kept, tmp_path, capfd):
@@ -67,21 +115,23 @@ def test_a_cell_that_hangs_is_stopped(kept, tmp_path, monkeypatch, capfd):
 
 def test_only_what_changed_is_run_again(kept, tmp_path, monkeypatch):
     folder = tmp_path / "book"
-    names = ["one", "two", "report_card"]
+    names = ["one", "two", "intro", "report_card"]
     sources = [write(folder / f"{name}.ipynb", f"print('{name}')") for name in names]
     monkeypatch.setattr(build_book, "notebooks", lambda: sources)
     ran = lambda: sorted(build_book.run_notebooks())  # noqa: E731
     assert ran() == sorted(names)
     assert ran() == []
-    write(sources[0], "print('one')", prose="# Only the prose is new")
+    write(sources[0], "print('one')", prose="Only the prose is new.")
     assert ran() == []
     write(sources[1], "print('another')")
     assert ran() == ["two"]
     (tmp_path / "ledger").write_text("what the chapters found")
-    assert ran() == ["report_card"]
+    assert ran() == ["intro", "report_card"]
     assert [line.split()[1] for line in build_book.LOG.read_text().splitlines()] == [
-        "one", "two", "report_card", "two", "report_card",
+        *names, "two", "intro", "report_card",
     ]  # fmt: skip
+    write(sources[0], "print('one')", title="# A title that the first page shows")
+    assert ran() == ["intro", "report_card"]
 
 
 def test_a_failure_costs_only_the_notebooks_after_it(kept, tmp_path, monkeypatch):
@@ -116,6 +166,12 @@ def test_a_chapters_key_has_the_core_and_itself_and_no_other_chapter():
         "datasheets/models.toml",
     } <= files
     assert not any(name.startswith("experiments/roofline/") for name in files)
+
+
+@pytest.mark.parametrize("slug", LAST)
+def test_the_key_of_a_page_that_sums_up_has_every_chapter(slug):
+    files = {str(path.relative_to(ROOT / "src" / "lessons")) for path in chapters._package(slug)}
+    assert {"experiments/roofline/text.md", "experiments/kv_cache/waste.py", "units.py"} <= files
 
 
 def test_a_failed_site_leaves_the_old_one(kept, tmp_path, monkeypatch, capfd):

@@ -1,8 +1,12 @@
-"""How notebooks are kept: in the table of contents, without outputs, under one kernel name."""
+"""How notebooks are kept: in the table of contents, without outputs, under one kernel name, with true listings."""
+
+import ast
 
 import nbformat
 import pytest
-from project import ROOT, notebooks
+from project import LAST, ROOT, notebooks
+
+from lessons.notebook.listing import WIDTH
 
 NOTEBOOKS = sorted((ROOT / "book").glob("*.ipynb"))
 
@@ -11,9 +15,8 @@ def test_every_notebook_is_in_the_table_of_contents():
     assert sorted(notebooks()) == NOTEBOOKS
 
 
-def test_the_report_card_comes_last():
-    stems = [path.stem for path in notebooks()]
-    assert "report_card" not in stems[:-1]
+def test_the_pages_that_sum_up_come_last():
+    assert tuple(path.stem for path in notebooks())[-len(LAST) :] == LAST
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -29,3 +32,53 @@ def test_it_is_clean(path):
             assert not cell.source.rstrip().endswith(";"), (
                 "a semicolon does not silence a value in every runner"
             )
+
+
+def called(node):
+    """Return the names of the functions that a piece of code calls, ``figures.render`` as ``render``."""
+    calls = [part.func for part in ast.walk(node) if isinstance(part, ast.Call)]
+    return {call.attr if isinstance(call, ast.Attribute) else getattr(call, "id", "") for call in calls}
+
+
+def code_cells():
+    """Yield (id for the test, cell, its statements, all imports up to it) of each cell that is plain Python."""
+    for path in NOTEBOOKS:
+        imports = []
+        for cell in nbformat.read(path, as_version=4).cells:
+            if cell.cell_type == "code" and not cell.source.startswith(("%", "try:")):
+                body = ast.parse(cell.source).body
+                imports = imports + [node for node in body if isinstance(node, ast.Import | ast.ImportFrom)]
+                yield f"{path.stem}.{cell.id}", cell, body, imports
+
+
+CELLS = list(code_cells())
+LISTING = [
+    (name, cell, body[-1], imports) for name, cell, body, imports in CELLS if "listing" in called(body[-1])
+]
+
+
+@pytest.mark.parametrize(
+    "cell, last, imports", [found[1:] for found in LISTING], ids=[found[0] for found in LISTING]
+)
+def test_a_listing_is_true_and_fits_its_page(cell, last, imports):
+    used, names = {node.id for node in ast.walk(last) if isinstance(node, ast.Name)}, {}
+    for node in imports:
+        if used & {alias.asname or alias.name for alias in node.names}:
+            exec(ast.unparse(node), names)
+    shown = eval(ast.unparse(last), names)  # raises where a note or an end has lost its line
+    wide = [line.code for part in shown.parts for line in part.lines if len(line.code) > WIDTH]
+    assert wide == []
+    assert "remove-input" in cell.metadata.get("tags", []), "its own call would stand above what it shows"
+
+
+def test_drawing_is_folded_and_what_is_studied_is_open():
+    folded = {
+        name
+        for name, cell, *_ in CELLS
+        if {"hide-input", "remove-input"} & set(cell.metadata.get("tags", []))
+    }
+    draws = {name for name, _, body, _ in CELLS if called(body[-1]) & {"draw", "render", "picture"}}
+    studies = {name for name, _, body, _ in CELLS if "study" in called(body[-1])}
+    assert draws and studies
+    assert draws - folded == set()
+    assert studies & folded == set()

@@ -26,7 +26,11 @@ def test_nothing_of_myst_is_left(path):
     copy, source = plain_notebook(path), prose(nbformat.read(path, as_version=4))
     text = prose(copy)
     assert re.findall(r"\{[\w:-]+\}(?:`|$)|^:\w+:|^\([\w-]+\)=", re.sub(r"\$[^$]+\$", "", text), re.M) == []
-    assert text.count("<details>") == text.count("</details>") == source.count("```{solution}")
+    assert (
+        text.count("<details>")
+        == text.count("</details>")
+        == len(re.findall("```{solution}|<details>", source))
+    )
     assert all("remove-cell" not in cell.metadata.get("tags", []) for cell in copy.cells)
     nbformat.validate(copy)
 
@@ -76,6 +80,19 @@ def test_a_solution_is_folded_and_code_in_it_stays():
         "**Exercise 1.** Why?\n\n<details><summary>Solution to exercise 1</summary>\n\n"
         "So:\n```python\nx = 1\n```\n\n</details>\n"
     )
+
+
+@pytest.mark.parametrize("fence", ["```", ":::"])
+def test_a_box_becomes_a_quotation(fence):
+    text = f"{fence}{{admonition}} About our engine\nA {{term}}`static batch <static batching>`.\n\n- one\n{fence}\n"
+    lines = page(text).split("\n")
+    assert lines[:2] == ["> **About our engine**", ">"] and lines[3:] == [">", "> - one", ""]
+    assert lines[2].startswith("> A [static batch](glossary.ipynb#")
+
+
+def test_an_exercise_is_called_by_its_number():
+    text = "See {ref}`ex-a`.\n\n```{exercise} Level 1, 5 minutes\n:label: ex-a\n\nWhy?\n```\n"
+    assert page(text).startswith("See Exercise 1.")
 
 
 @pytest.mark.parametrize("text", ["{download}`x`", "```{mermaid}\nx\n```"])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -69,6 +71,57 @@ def test_entries_of_another_machine_are_left_out(tmp_path):
     ledger.write(entry("b.y", machine="that"))
     assert [e.id for e in ledger.entries("this")] == ["a.x"]
     assert [e.id for e in ledger.entries()] == ["a.x", "b.y"]
+
+
+def test_facts_findings_and_both_ends_come_back(tmp_path):
+    ends = {"with a cache": (Quantity(1.0, "s"), Quantity(2.0, "s", 1.5, 3.0, 9))}
+    full = replace(entry("a.x"), facts={"gain": "2 × as {fast}"}, findings=("faster", "cant-tell"), ends=ends)
+    Ledger(tmp_path).write(full)
+    assert Ledger(tmp_path).entries() == [full] and Ledger(tmp_path).entry("a.x") == full
+    assert (full.slug, full.ends["with a cache"][1].n) == ("a", 9)
+
+
+def test_one_entry_is_found_by_its_id_and_its_machine_and_has_its_guess(tmp_path):
+    ledger = Ledger(tmp_path)
+    ledger.write(entry("a.x", guess=4.0, machine="this"))
+    (tmp_path / "b.y.json").write_text("{")
+    assert ledger.entry("a.x") == ledger.entry("a.x", "this") == entry("a.x", guess=4.0, machine="this")
+    assert ledger.entry("a.x", "that") is None and ledger.entry("a.z") is None
+    with pytest.raises(LessonError, match="not a ledger entry"):
+        ledger.entry("b.y")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"version": 3},
+        {"facts": 1},
+        {"facts": {"gain": 2}},
+        {"findings": [1]},
+        {"findings": None},
+        {"ends": []},
+        {"ends": {"x": [1, 2]}},
+        {"ends": {"x": [{"value": 1, "unit": "s", "low": 1, "high": 1, "n": 0}]}},
+    ],
+    ids=str,
+)
+def test_an_entry_with_a_field_of_another_kind_is_damaged(tmp_path, change):
+    Ledger(tmp_path).write(entry("a.x"))
+    path = tmp_path / "a.x.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(LessonError, match=r"a\.x\.json is not a ledger entry.*delete it"):
+        Ledger(tmp_path).entries()
+
+
+@pytest.mark.parametrize("field", ["facts", "findings", "ends"])
+def test_an_entry_without_a_field_is_damaged(tmp_path, field):
+    Ledger(tmp_path).write(entry("a.x"))
+    path = tmp_path / "a.x.json"
+    record = json.loads(path.read_text())
+    del record[field]
+    path.write_text(json.dumps(record))
+    with pytest.raises(LessonError, match="not a ledger entry"):
+        Ledger(tmp_path).entries()
 
 
 WRITER = """

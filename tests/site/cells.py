@@ -2,7 +2,7 @@
 
 import ast
 
-SHOWING = {"print", "study", "table", "render", "display"}
+SHOWING = {"print", "study", "table", "listing", "render", "display"}
 
 
 def should_show(source):

@@ -16,7 +16,9 @@
 
 ``title``, ``question``, ``cited`` (what a page shows where nothing was recorded), ``text`` (said in any case) and
 ``alt`` (the figure's alternative text) are every experiment's; each other heading is one of its findings, and
-``alt <finding>`` is what the alternative text adds where that was found. A name in braces is one of the facts.
+``alt <finding>`` is what the alternative text adds where that was found, and ``reason <finding>`` what the report card
+says of a miss in place of the finding's own passage. A name in braces is one of the facts. The section ``in short`` is
+the chapter's answer (``lessons.notebook.in_short``).
 """
 
 from __future__ import annotations

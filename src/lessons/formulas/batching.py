@@ -101,4 +101,6 @@ def decode_step_time(
     positive(bandwidth=bandwidth)
     if not peak > 0:
         raise ValueError(f"peak is {peak!r}, but must be greater than 0; leave it out for free arithmetic")
-    return max(weight_bytes / bandwidth, batch * flop / peak) + batch * kv_bytes / bandwidth
+    weights = max(weight_bytes / bandwidth, batch * flop / peak)
+    caches = batch * kv_bytes / bandwidth
+    return weights + caches

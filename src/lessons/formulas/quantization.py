@@ -73,8 +73,13 @@ def absmax_noise(levels: Sequence[float], block: int) -> float:
         ValueError: unless the block is a whole number of at least 2.
     """
     whole(block=block, minimum=2)
-    largest = (NORMAL.inv_cdf((1 + u ** (1 / block)) / 2) for u in _quantiles(QUANTILES))
-    return (block - 1) / block * fmean(_truncated_noise([m * x for x in levels], -m, m) for m in largest)
+
+    def noise(m: float) -> float:
+        return _truncated_noise([m * x for x in levels], -m, m)
+
+    quantiles = _quantiles(QUANTILES)
+    largest = (NORMAL.inv_cdf((1 + u ** (1 / block)) / 2) for u in quantiles)
+    return (block - 1) / block * fmean(noise(m) for m in largest)
 
 
 def range_noise(codes: int, block: int) -> float:

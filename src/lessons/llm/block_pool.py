@@ -36,7 +36,8 @@ def block_hash(parent: bytes, token_ids: Sequence[int]) -> bytes:
         parent: the hash of the block before it, ``ROOT`` for the first.
         token_ids: the block's tokens.
     """
-    return hashlib.sha256(parent + np.asarray(token_ids, np.int64).tobytes()).digest()
+    tokens = np.asarray(token_ids, np.int64).tobytes()
+    return hashlib.sha256(parent + tokens).digest()
 
 
 class BlockPool:

@@ -31,10 +31,10 @@ class PagedCache(KVCache):
 
     def extend(self, n: int) -> None:
         size, length = self.pool.block_size, self.length + n
-        # Writing starts in the last block where that is not full. If others read it, or would find it by its
-        # hash, this sequence goes on in a copy: copy on write.
-        partial = bool(self.length % size) and n > 0
-        copied = self.blocks[-1] if partial and not self.pool.make_private(self.blocks[-1]) else None
+        copied = None
+        if self.length % size and n > 0:  # writing starts in the last block
+            last = self.blocks[-1]
+            copied = None if self.pool.make_private(last) else last
         missing = -(-length // size) - len(self.blocks) + (copied is not None)
         if missing > 0:
             kept = self.blocks[:-1] if copied is not None else self.blocks
@@ -45,9 +45,8 @@ class PagedCache(KVCache):
             self.blocks = kept + fresh
             self._changed()
         positions = np.arange(self.length, length)
-        self._slots = torch.from_numpy(
-            self._table[positions // size].astype(np.int64) * size + positions % size
-        )
+        blocks = self._table[positions // size].astype(np.int64)
+        self._slots = torch.from_numpy(blocks * size + positions % size)
         self.length = length
 
     def attend(self, layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:

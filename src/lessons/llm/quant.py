@@ -44,7 +44,8 @@ def dequantize(data: np.ndarray, type: str) -> np.ndarray:
         return (_scale(blocks, 0) * blocks[:, 2:].view(np.int8)).ravel()
     if type == "Q4_0":
         blocks = data.reshape(-1, 2 + BLOCK // 2)
-        return (_scale(blocks, 0) * (_nibbles(blocks[:, 2:]) - np.float32(8))).ravel()
+        levels = _nibbles(blocks[:, 2:]) - np.float32(8)
+        return (_scale(blocks, 0) * levels).ravel()
     if type == "Q4_1":
         blocks = data.reshape(-1, 4 + BLOCK // 2)
         return (_scale(blocks, 0) * _nibbles(blocks[:, 4:]) + _scale(blocks, 2)).ravel()
@@ -135,7 +136,8 @@ def _scale(blocks: np.ndarray, at: int) -> np.ndarray:
 
 def _nibbles(packed: np.ndarray) -> np.ndarray:
     """Return the 32 four-bit numbers of each block as float32 [blocks, 32]."""
-    return np.concatenate([packed & 15, packed >> 4], axis=1).astype(np.float32)
+    both = np.concatenate([packed & 15, packed >> 4], axis=1)
+    return both.astype(np.float32)
 
 
 def _inverse(scale: np.ndarray) -> np.ndarray:

@@ -41,7 +41,11 @@ def match(guesses: Sequence[int], logits: torch.Tensor) -> tuple[int, int]:
     return accepted, best[accepted]
 
 
-def verify(draft: Draft, target: torch.Tensor, chance: Chance) -> tuple[int, int]:
+def verify(
+    draft: Draft,
+    target: torch.Tensor,
+    chance: Chance,
+) -> tuple[int, int]:
     """Verify for sampling: keep guess x with probability min(1, p(x) / q(x)); replace the first refused one.
 
     The replacement is drawn from what q left of p, max(0, p - q) scaled to 1. What was drawn too often is thinned

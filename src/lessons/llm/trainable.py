@@ -24,10 +24,13 @@ class Block(nn.Module):
     def forward(self, x: torch.Tensor, turns: torch.Tensor) -> torch.Tensor:
         """Return the residual stream after this block; x is [batch, sequence, hidden]."""
         n = rms_norm(x, (x.shape[-1],), self.norms[0], 1e-5)
-        q, k, v = (m(n).unflatten(-1, (self.heads, -1)) for m in (self.q, self.k, self.v))
-        # Turned before the transposition, all lie in the order of tokens, and so does what
-        # attention returns. In the order of heads autograd would keep a second copy of it.
-        q, k, v = (t.transpose(1, 2) for t in (rotate(q, turns), rotate(k, turns), v))
+        maps = (self.q, self.k, self.v)
+        q, k, v = (m(n).unflatten(-1, (self.heads, -1)) for m in maps)
+        # Turned before the transposition, all lie in the order of tokens, and so
+        # does what attention returns. In the order of heads autograd would keep
+        # a second copy of it.
+        q, k = rotate(q, turns), rotate(k, turns)
+        q, k, v = (t.transpose(1, 2) for t in (q, k, v))
         mixed = scaled_dot_product_attention(q, k, v, is_causal=True)
         x = x + self.o(mixed.transpose(1, 2).flatten(2))
         n = rms_norm(x, (x.shape[-1],), self.norms[1], 1e-5)

@@ -1,7 +1,9 @@
-"""What a notebook uses: ``study`` and ``show``, tables, the ``%%gpu`` cell magic, and set-up."""
+"""What a notebook uses: ``study``, ``show``, ``in_short``, tables, listings, the ``%%gpu`` cell magic, and set-up."""
 
+from lessons.notebook.in_short import in_short
+from lessons.notebook.listing import listing
 from lessons.notebook.setup import setup
 from lessons.notebook.study import show, study, this_passport
 from lessons.notebook.tables import table
 
-__all__ = ["setup", "show", "study", "table", "this_passport"]
+__all__ = ["in_short", "listing", "setup", "show", "study", "table", "this_passport"]

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import csv as files
+import io
 import math
-from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lessons import topology
-from lessons.measure.verdict import BAND, GOOD, WORDS, foreseen, within
+from lessons.measure.verdict import BAND, within
+from lessons.notebook.contents import Chapter, chapters
+from lessons.notebook.scores import mine, outcome, verdict, words
 from lessons.notebook.tables import Table, table
-from lessons.results import Entry, Ledger
+from lessons.results import Entry
 from lessons.units import format_value
 
-KINDS = {
-    "counts": ("count",),
-    "bounds": ("at most", "at least"),
-    "estimates": ("estimate",),
-    "ratios": ("ratio",),
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+HEADINGS = ["experiment", "title", "kind", "verdict", "outcome", "unit"]
+HEADINGS += [f"{what}{end}" for what in ("predicted", "measured", "ratio") for end in ("", "_low", "_high")]
+HEADINGS += ["textbook", "guess", "machine"]
+# A chapter's title begins where the names of its experiments do: on a phone it would not fit beside them.
+HEADING: dict[str, Any] = {
+    "xycoords": ("axes fraction", "data"),
+    "xytext": (-90, 0),
+    "textcoords": "offset points",
 }
-
-
-def mine(ledger: Ledger | None = None) -> list[Entry]:
-    """Return the ledger's entries of this machine: a project's folder may have come here from another."""
-    return (ledger or Ledger()).entries(topology.read().fingerprint())
+HEADING |= {"weight": "bold", "va": "center", "annotation_clip": False}
 
 
 def card(entries: list[Entry] | None = None) -> Table:
@@ -33,9 +37,7 @@ def card(entries: list[Entry] | None = None) -> Table:
     """
     entries = mine() if entries is None else entries
     columns = ["experiment", "what", "predicted", "measured", "measured / predicted", "verdict"]
-    rows: list[list[Any]] = [
-        [e.id, e.title, e.predicted, e.measured, e.ratio, WORDS[verdict(e)]] for e in entries
-    ]
+    rows: list[list[Any]] = [[e.id, e.title, e.predicted, e.measured, e.ratio, words(e)] for e in entries]
     if any(e.textbook is not None for e in entries):
         columns.insert(2, "by the textbook")
         for row, e in zip(rows, entries):
@@ -47,8 +49,31 @@ def card(entries: list[Entry] | None = None) -> Table:
     return table(rows, columns)
 
 
+def csv(entries: list[Entry] | None = None) -> str:
+    """Return the entries as CSV with a heading, numbers in base units and whole; an empty field where there is none."""
+    entries = mine() if entries is None else entries
+    text = io.StringIO()
+    writer = files.writer(text, lineterminator="\n")
+    writer.writerow(HEADINGS)
+    for e in entries:
+        numbers = [n for q in (e.predicted, e.measured, e.ratio) for n in (q.value, q.low, q.high)]
+        textbook = None if e.textbook is None else e.textbook.value
+        about = [e.id, e.title, e.kind, verdict(e), outcome(e), e.measured.unit]
+        writer.writerow([*about, *numbers, textbook, e.guess, e.machine])
+    return text.getvalue()
+
+
+def grouped(entries: list[Entry]) -> dict[str, list[Entry]]:
+    """Return the entries by their chapters' titles, in reading order; pages that are no chapters come last."""
+    known: dict[str, Chapter] = {chapter.slug: chapter for chapter in chapters()}
+    slugs = [*known, *dict.fromkeys(e.slug for e in entries if e.slug not in known)]
+    titles = {slug: known[slug].title if slug in known else slug for slug in slugs}
+    groups = {titles[slug]: [e for e in entries if e.slug == slug] for slug in slugs}
+    return {title: group for title, group in groups.items() if group}
+
+
 def ratios(entries: list[Entry] | None = None) -> Any:
-    """Return a figure of all ratios, 1 in the middle, on a logarithmic axis; hollow where the textbook's value is.
+    """Return a figure of all ratios by chapter, 1 in the middle, on a logarithmic axis; a cross is the textbook's.
 
     The textbook's closed form stands beside a prediction that adds to it, and is not counted.
 
@@ -57,81 +82,62 @@ def ratios(entries: list[Entry] | None = None) -> Any:
     from lessons import figures
 
     entries = mine() if entries is None else entries
-    without = len(entries)
-    entries = [e for e in entries if _on_the_axis(e)]
-    without -= len(entries)
-    if not entries:
+    drawn = [e for e in entries if 0 < e.ratio.value < math.inf]
+    if not drawn:
         return card(entries)
+    inside = sum(within(e.ratio.value) for e in drawn)
+    alt = f"Measured over predicted by chapter, experiments: {len(drawn)}. "
+    alt += f"Of these, between {1 / BAND:g} and {BAND:g}: {inside}."
+    if textbook := [e for e in drawn if e.textbook is not None and e.textbook.value > 0]:
+        alt += f" With a cross for the textbook beside the prediction: {len(textbook)}."
+    if without := len(entries) - len(drawn):
+        alt += f" Without a ratio to draw: {without}."
+    return figures.render(draw(drawn), alt, "report_card.ratios")
+
+
+def draw(entries: list[Entry]) -> Figure:
+    """Return the figure of ``ratios``, for entries that all have a place on its axis."""
+    from lessons import figures
+
     figure, (ax,) = figures.new()
-    figure.set_figheight(1.2 + 0.3 * len(entries))
+    rows = [row for title, group in grouped(entries).items() for row in (title, *group)]
+    figure.set_figheight(1.2 + 0.27 * len(rows))
     with figures.style():
-        places = list(range(len(entries)))[::-1]
+        places = {e.id: -i for i, e in enumerate(rows) if isinstance(e, Entry)}
         values = [e.ratio.value for e in entries]
         textbook = [
-            (e.measured.value / e.textbook.value, place)
-            for e, place in zip(entries, places)
+            (e.measured.value / e.textbook.value, places[e.id])
+            for e in entries
             if e.textbook is not None and e.textbook.value > 0
         ]
-        all_values = [*values, *(value for value, _ in textbook)]
-        left, right = min(0.4, *all_values) / 1.3, max(2.5, *all_values) * 1.3
+        shown = [*values, *(value for value, _ in textbook)]
+        left, right = min(0.4, *shown) / 1.3, max(2.5, *shown) * 1.3
         ends = (  # as far as the axis goes: an interval may have no end
             [v - min(v, max(left, e.ratio.low)) for v, e in zip(values, entries)],
             [max(v, min(right, e.ratio.high)) - v for v, e in zip(values, entries)],
         )
         looks = {"fmt": "o", "color": figures.COLOURS["blue"], "capsize": 2.5, "label": "over the prediction"}
-        ax.errorbar(values, places, xerr=ends, **looks)
+        ax.errorbar(values, [places[e.id] for e in entries], xerr=ends, **looks)
         if textbook:
-            hollow = {"marker": "o", "ls": "none", "mfc": "none", "color": figures.COLOURS["green"]}
-            ax.plot(*zip(*textbook), label="over the textbook", **hollow)
-            ax.legend()
+            cross = {"marker": "x", "ls": "none", "color": figures.COLOURS["green"]}
+            ax.plot(*zip(*textbook), label="over the textbook", **cross)
+            figures.key(figure)
         ax.axvline(1, color=figures.COLOURS["vermilion"], ls="--")
         ax.axvspan(1 / BAND, BAND, color=figures.COLOURS["vermilion"], alpha=0.12, lw=0)
         ax.set_xscale("log")
         ax.set_xlim(left, right)
-        ticks = [t for t in (0.1, 0.25, 0.5, 1, 2, 4, 10) if left <= t <= right]
+        ticks = [t for t in (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100) if left <= t <= right]
         ax.set_xticks(ticks, [f"{t:g}" for t in ticks])
         ax.minorticks_off()
-        ax.set_yticks(places, [e.id for e in entries])
+        ax.set_ylim(-len(rows) + 0.4, 0.6)
+        ax.set_yticks(list(places.values()), [_name(e) for e in rows if isinstance(e, Entry)])
+        for place, title in enumerate(rows):
+            if isinstance(title, str):
+                ax.annotate(title, (0, -place), **HEADING)
+        ax.grid(False, axis="y")
         ax.set_xlabel("measured / predicted")
-    inside = sum(within(value) for value in values)
-    words = f"Measured over predicted, experiments: {len(entries)}. Of these, "
-    words += f"between {1 / BAND:g} and {BAND:g}: {inside}."
-    if textbook:
-        words += f" With a hollow mark for the textbook beside the prediction: {len(textbook)}."
-    words += f" Without a ratio to draw: {without}." if without else ""
-    return figures.render(figure, words, "report_card.ratios")
+    return figure
 
 
-def summary(entries: list[Entry] | None = None) -> str:
-    """Return Markdown that says how well the predictions of each kind did and which missed most."""
-    entries = mine() if entries is None else entries
-    if not entries:
-        return "The ledger is empty: run the chapters first, then this page."
-    good = [e for e in entries if verdict(e) in GOOD]
-    lines = [
-        f"Of **{len(entries)}** predictions, **{len(good)}** came out as foreseen. By what they claim:",
-        "",
-    ]
-    for name, kinds in KINDS.items():
-        if of_kind := [e for e in entries if e.kind in kinds]:
-            found = Counter(WORDS[verdict(e)] for e in of_kind)
-            counts = ", ".join(f"{count} {words}" for words, count in found.most_common())
-            lines.append(f"- {name}, {len(of_kind)}: {counts}")
-    if comparable := [e for e in entries if _on_the_axis(e)]:
-        worst = max(comparable, key=lambda e: abs(math.log(e.ratio.value)))
-        lines += [
-            "",
-            f"The widest miss is `{worst.id}`: {worst.title} was predicted as {worst.predicted} and measured as "
-            f"{worst.measured}.",
-        ]
-    return "\n".join(lines)
-
-
-def verdict(entry: Entry) -> str:
-    """Return how an entry came out; by its ratio alone where nobody judged it when it was written."""
-    return entry.verdict if entry.verdict in WORDS else foreseen(entry.ratio)
-
-
-def _on_the_axis(entry: Entry) -> bool:
-    """Tell whether a logarithmic axis has a place for this entry's ratio."""
-    return 0 < entry.ratio.value < math.inf
+def _name(entry: Entry) -> str:
+    return entry.id.partition(".")[2].replace("_", " ")

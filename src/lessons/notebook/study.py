@@ -64,6 +64,9 @@ def study(experiment: Experiment, guess: Quantity | SupportsFloat | EllipsisType
                 prediction.textbook,
                 experiment.kind,
                 experiment.verdict(prediction, result),
+                {name: str(fact) for name, fact in experiment.every_fact(prediction, result).items()},
+                tuple(experiment.findings(prediction, result)),
+                {name: (end, result.ends[name]) for name, end in prediction.ends.items()},
             )
         )
     except LessonError as reason:

@@ -8,7 +8,8 @@ import math
 import os
 import re
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from lessons.files import write_atomic
 from lessons.places import ledger_path
 from lessons.units import Quantity
 
-VERSION = 3
+VERSION = 4
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,9 @@ class Entry:
         textbook: what the textbook's closed form gave, where the prediction adds to it.
         kind: what the prediction claims, such as "ratio" (``lessons.experiments.base.Kind``).
         verdict: how it came out, such as "as-foreseen" (``lessons.measure.verdict``).
+        facts: what a sentence may name, each as readers see it (``Experiment.every_fact``).
+        findings: what the numbers showed, as the experiment's keys in the order of telling.
+        ends: of a ratio, the two values that it divides by their names, each predicted and measured.
     """
 
     id: str
@@ -44,6 +48,14 @@ class Entry:
     textbook: Quantity | None = None
     kind: str = "estimate"
     verdict: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict)
+    findings: tuple[str, ...] = ()
+    ends: Mapping[str, tuple[Quantity, Quantity]] = field(default_factory=dict)
+
+    @property
+    def slug(self) -> str:
+        """The chapter's, the first half of the id."""
+        return self.id.partition(".")[0]
 
     @property
     def ratio(self) -> Quantity:
@@ -91,6 +103,17 @@ class Ledger:
         entries = [replace(e, guess=self.guess(e.id)) for _, e in sorted(found, key=lambda pair: pair[0])]
         return [e for e in entries if machine is None or e.machine == machine]
 
+    def entry(self, id: str, machine: str | None = None) -> Entry | None:
+        """Return one experiment's entry; None where there is none, of this machine if one is given.
+
+        Raises:
+            LessonError: when the file is not an entry of this version, or when the id would not make a file name.
+        """
+        found = _read(self._entry_path(id))
+        if found is None or machine not in (None, found[1].machine):
+            return None
+        return replace(found[1], guess=self.guess(id))
+
     def guess(self, id: str) -> float | None:
         """Return what the reader guessed for an experiment; None where there is nothing that can be read."""
         try:
@@ -121,6 +144,9 @@ class Ledger:
             "textbook": entry.textbook.to_json() if entry.textbook else None,
             "kind": entry.kind,
             "verdict": entry.verdict,
+            "facts": dict(entry.facts),
+            "findings": list(entry.findings),
+            "ends": {name: [end.to_json() for end in both] for name, both in entry.ends.items()},
         }
         try:
             if entry.guess is not None:
@@ -169,13 +195,21 @@ def _read(path: Path) -> tuple[int, Entry] | None:
         predicted, measured = (_quantity(record[key]) for key in ("predicted", "measured"))
         textbook = _quantity(record["textbook"]) if record.get("textbook") else None
         title, machine, kind, verdict = texts
-        entry = Entry(record["id"], title, predicted, measured, None, machine, textbook, kind, verdict)
-        for shown in filter(None, (predicted, measured, textbook, entry.ratio)):
+        facts, findings = dict(record["facts"]), tuple(record["findings"])
+        if not all(isinstance(text, str) for text in (*facts, *facts.values(), *findings)):
+            raise TypeError("a fact or a finding is no text")
+        ends = {
+            str(name): (_quantity(told), _quantity(found)) for name, (told, found) in record["ends"].items()
+        }
+        values = (predicted, measured, None, machine, textbook, kind, verdict)
+        entry = Entry(record["id"], title, *values, facts, findings, ends)
+        ratios = [found.ratio(told) for told, found in ends.values()]
+        for shown in filter(None, (predicted, measured, textbook, entry.ratio, *ratios)):
             str(shown)  # raises here what it would raise in the table
         return first, entry
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise LessonError(
             f"{path} is not a ledger entry of version {VERSION} ({error}); delete it and run its chapter again"
         ) from error

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from lessons.errors import LessonError
 from lessons.serving.request import Request
 
+Requests = Sequence[Request]
+
 
 @dataclass(frozen=True)
 class Policy:
@@ -37,11 +39,11 @@ class Policy:
         """The most tokens one step computes (vLLM's ``max_num_batched_tokens``)."""
         return math.inf
 
-    def opens(self, now: float, waiting: Sequence[Request], running: Sequence[Request]) -> bool:
+    def opens(self, now: float, waiting: Requests, running: Requests) -> bool:
         """Tell whether waiting requests may join the batch at this moment."""
         raise NotImplementedError
 
-    def opens_at(self, waiting: Sequence[Request]) -> float:
+    def opens_at(self, waiting: Requests) -> float:
         """Return when ``opens`` may change its answer with no one arriving and no one running."""
         return math.inf
 
@@ -55,7 +57,7 @@ class Static(Policy):
 
     holds_slots = True
 
-    def opens(self, now: float, waiting: Sequence[Request], running: Sequence[Request]) -> bool:
+    def opens(self, now: float, waiting: Requests, running: Requests) -> bool:
         return not running
 
 
@@ -69,12 +71,12 @@ class Dynamic(Static):
 
     delay: float = 0.0
 
-    def opens(self, now: float, waiting: Sequence[Request], running: Sequence[Request]) -> bool:
+    def opens(self, now: float, waiting: Requests, running: Requests) -> bool:
         if running or not waiting:
             return False
         return len(waiting) >= self.max_batch or now >= self.opens_at(waiting)
 
-    def opens_at(self, waiting: Sequence[Request]) -> float:
+    def opens_at(self, waiting: Requests) -> float:
         return waiting[0].ready + self.delay
 
 
@@ -88,7 +90,7 @@ class Continuous(Policy):
         yu2022orca, section 3.
     """
 
-    def opens(self, now: float, waiting: Sequence[Request], running: Sequence[Request]) -> bool:
+    def opens(self, now: float, waiting: Requests, running: Requests) -> bool:
         return True
 
 

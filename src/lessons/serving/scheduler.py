@@ -93,7 +93,8 @@ class Scheduler:
         """Return the next step; it is empty when nobody may run at the moment ``now``."""
         batch = Batch()
         budget = self._continue(batch)
-        if not batch.preempted and self.policy.opens(now, self.waiting, self.running):
+        opens = self.policy.opens(now, self.waiting, self.running)
+        if opens and not batch.preempted:
             self._admit(batch, budget)
         return batch
 
@@ -104,11 +105,12 @@ class Scheduler:
         """
         budget = self.policy.tokens_a_step
         finished = State.FINISHED  # looked up once, not once a token
-        for request in self.running:  # which may lose its newest members on the way
-            if request.state is finished:  # a slot that is held: its row is computed for nothing
+        for request in self.running:  # which may lose its newest on the way
+            if request.state is finished:  # it holds a slot: a row for nothing
                 batch.rows.append((request, 1))
                 continue
-            if request.length > request.capacity and not self._make_room(request, batch):
+            grows = request.length > request.capacity
+            if grows and not self._make_room(request, batch):
                 break  # it was the newest itself, and has left
             tokens = request.length - request.computed
             tokens = tokens if tokens <= budget else int(budget)
@@ -142,10 +144,12 @@ class Scheduler:
 
     def _admit(self, batch: Batch, budget: float) -> None:
         """Let requests join in their order, as long as there are slots, blocks and tokens of the budget."""
-        while self.waiting and len(self.running) < self.policy.max_batch and budget > 0:
+        slots = self.policy.max_batch
+        while self.waiting and len(self.running) < slots and budget > 0:
             request = self.waiting[0]
             swapped = request.computed if request.state is State.PREEMPTED else 0
-            if not self.blocks.admit(request, self._watermark if self.running else 0):
+            reserve = self._watermark if self.running else 0
+            if not self.blocks.admit(request, reserve):
                 break  # nobody overtakes
             self.waiting.popleft()
             self.running.append(request)

@@ -63,6 +63,7 @@ class Chunks(Experiment):
         "newcomer-gains",
         "newcomer-alike",
         "middle-is-worst",
+        "decoding-rides",
     )
     panels = (1, 2)
 
@@ -152,6 +153,8 @@ class Chunks(Experiment):
             "small_gap": format_value(runs["16"]["p99"].value, "s"),
             "whole_miss": runs["whole"]["p99"].ratio(foretold["whole"]["p99"]),
             "small_miss": runs["16"]["p99"].ratio(foretold["16"]["p99"]),
+            "whole_rate": f"{runs['whole']['throughput']:.0f}",
+            "small_rate": f"{runs['16']['throughput']:.0f}",
             "small_late": runs["16"]["first"].ratio(runs["whole"]["first"]),
             "middle_late": runs["256"]["first"].ratio(runs["whole"]["first"]),
             "small_steps": math.ceil(LONG / (ROWS - WRITERS)),
@@ -168,6 +171,7 @@ class Chunks(Experiment):
             self.verdict(prediction, result),
             {1: "newcomer-pays", -1: "newcomer-gains", 0: "newcomer-alike"}[late],
             *["middle-is-worst"] * worst,
+            *["decoding-rides"] * (differs(runs["whole"]["end"].ratio(runs["16"]["end"])) > 0),
         ]
 
 
@@ -184,6 +188,7 @@ def _figures(served: Served) -> dict[str, Any]:
         "p50": gaps[len(gaps) // 2],
         "p99": served.interval(gaps[math.ceil(0.99 * len(gaps)) - 1]),
         "first": served.interval(long.token_times[0] - long.arrival),
+        "end": served.interval(end),
         "throughput": WRITERS * ANSWER / end,
     }
 

@@ -10,7 +10,7 @@ from lessons.formulas.llama import layer_matrices
 from lessons.formulas.roofline import Work, gemm, time_bound
 from lessons.measure import median_interval, time
 from lessons.measure.conditions import one_thread
-from lessons.measure.verdict import JUDGED
+from lessons.measure.verdict import JUDGED, differs
 from lessons.passport import Passport, needs
 from lessons.serving import costs
 from lessons.serving.costs import Roofline
@@ -26,7 +26,7 @@ class Rate(Experiment):
     unit = "1"
     kind = "ratio"
     needs = (needs.MODEL,)
-    FINDINGS = JUDGED
+    FINDINGS = (*JUDGED, "faster-than-bound")
     SMALL = {"rounds": 1, "tokens": 3}
     batches = (1, 2, 4, 8, 16)
     tokens, rounds = 10, 2
@@ -105,7 +105,8 @@ class Rate(Experiment):
         }
 
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
-        return [self.verdict(prediction, result)]
+        beaten = any(differs(result.ends[name].ratio(end)) > 0 for name, end in prediction.ends.items())
+        return [self.verdict(prediction, result), *["faster-than-bound"] * beaten]
 
 
 class RateOnDevice(Experiment):

@@ -77,6 +77,7 @@ class Timeline(Experiment):
         "writers-alike",
         *JUDGED,
         "waits-longer",
+        "static-longest",
         "waits-shorter",
     )
     SMALL = {"rounds": 1}
@@ -170,12 +171,16 @@ class Timeline(Experiment):
         runs = result.data["runs"]
         window = differs(_paired(runs["dynamic"], runs["static"], "waits"))
         spared = differs(_paired(runs["continuous"], runs["chunked prefill"], "paces")) > 0
-        clock = {foreseen(miss) for miss in _missed(prediction, result)}
+        misses = static, chunked = _missed(prediction, result)
+        clock = {foreseen(miss) for miss in misses}
+        longer = MORE in clock and LESS not in clock
+        expanded = longer and differs(static.ratio(chunked)) > 0
         return [
             {1: "window-costs", -1: "window-pays", 0: "window-alike"}[window],
             "writers-spared" if spared else "writers-alike",
             self.verdict(prediction, result),
-            *["waits-longer"] * (MORE in clock),
+            *["waits-longer"] * longer,
+            *["static-longest"] * expanded,
             *["waits-shorter"] * (LESS in clock and MORE not in clock),
         ]
 

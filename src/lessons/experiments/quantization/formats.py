@@ -78,11 +78,13 @@ class Format:
             low = x.min(axis=1, keepdims=True)
             unit = x.max(axis=1, keepdims=True) - low
         elif self.scale == SIGNED:
-            unit = -np.take_along_axis(x, np.abs(x).argmax(axis=1)[:, None], axis=1)
+            largest = np.abs(x).argmax(axis=1, keepdims=True)
+            unit = -np.take_along_axis(x, largest, axis=1)
         else:
             unit = np.abs(x).max(axis=1, keepdims=True)
         unit = np.where(unit == 0, np.float32(1), unit)
-        return (self.nearest((x - low) / unit) * unit + low).reshape(weights.shape)
+        back = self.nearest((x - low) / unit) * unit + low
+        return back.reshape(weights.shape)
 
     def noise(self, block: int) -> float:
         """Return the noise that normal weights should have, as a share of their power."""

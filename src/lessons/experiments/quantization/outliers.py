@@ -41,7 +41,11 @@ def absmax_scale(x: np.ndarray, axis: int | None = None) -> Any:
     return np.maximum(np.abs(x).max(axis=axis, keepdims=axis is not None), 1e-12) / LARGEST
 
 
-def smooth(calibration: np.ndarray, w: np.ndarray, strength: float = 0.5) -> np.ndarray:
+def smooth(
+    calibration: np.ndarray,
+    w: np.ndarray,
+    strength: float = 0.5,
+) -> np.ndarray:
     """Return for each channel what to divide its activations by, and multiply its weights with.
 
     Args:

@@ -30,10 +30,11 @@ def stretch(table, position, length, block_size):
     block = position // block_size
     place = table[block] * block_size + position % block_size
     end = (block + 1) * block_size
-    while end < length and end - position < STRETCH and table[block + 1] == table[block] + 1:
+    limit = min(length, position + STRETCH)
+    while end < limit and table[block + 1] == table[block] + 1:
         block += 1
         end += block_size
-    return place, min(end, length, position + STRETCH) - position
+    return place, min(end, limit) - position
 
 
 @njit(types.boolean(types.int32[::1], types.int64, types.int64), nogil=True)

@@ -54,10 +54,12 @@ class Float8:
         if magnitude > self.largest_code:
             is_infinite = self.infinity and magnitude == self.overflow_code
             return sign * math.inf if is_infinite else math.nan
-        exponent, fraction = magnitude >> self.mantissa, magnitude & ((1 << self.mantissa) - 1)
+        exponent = magnitude >> self.mantissa
+        fraction = magnitude & ((1 << self.mantissa) - 1)
         if exponent:
             fraction |= 1 << self.mantissa  # the leading one that is not stored
-        return sign * math.ldexp(fraction, max(exponent, 1) - self.bias - self.mantissa)
+        power = max(exponent, 1) - self.bias - self.mantissa
+        return sign * math.ldexp(fraction, power)
 
     def levels(self) -> tuple[float, ...]:
         """Return every finite number once, rising."""
