@@ -27,7 +27,7 @@ def key(figure: Figure) -> None:
         figure.legend(list(found.values()), list(found), loc="outside lower center", ncols=len(found))
 
 
-def name_points(ax: Axes, points: Mapping[str, tuple[float, float]], near: float = 14.0) -> None:
+def name_points(ax: Axes, points: Mapping[str, tuple[float, float]], near: float = 22.0) -> None:
     """Write names beside points, each where no point, no line and no other name is. Points on one spot share a name.
 
     Args:
@@ -46,11 +46,12 @@ def name_points(ax: Axes, points: Mapping[str, tuple[float, float]], near: float
     taken = [(x - 4, y - 4, x + 4, y + 4) for x, y, _ in spots]
     for line in ax.lines:
         path = line.get_path()
-        path = path.interpolated(20) if len(path) > 1 else path
+        if line.get_linestyle() != "None" and len(path) > 1:
+            path = path.interpolated(20)
         places = ax.transAxes.inverted().transform(line.get_transform().transform(path.vertices))
         taken += [(_WIDE * x - 2, _HIGH * y - 2, _WIDE * x + 2, _HIGH * y + 2) for x, y in places]
     for x, y, names in spots:
-        text = _lines(names)
+        text = "\n".join(textwrap.wrap(", ".join(names), 24))
         width, height = _LETTER * max(map(len, text.split("\n"))), _LINE * (text.count("\n") + 1)
         choices = [
             (8.0, 0.0, "left", "center", (x + 8, y - height / 2)),
@@ -101,11 +102,6 @@ def _spot(ax: Axes, place: tuple[float, float]) -> tuple[float, float]:
     return _WIDE * across, _HIGH * up
 
 
-def _lines(names: list[str]) -> str:
-    """Join names, three to a line."""
-    return ",\n".join(", ".join(names[i : i + 3]) for i in range(0, len(names), 3))
-
-
 def _overlap(box: tuple[float, ...], others: Sequence[tuple[float, ...]]) -> float:
     left, low, right, high = box
     return sum(
@@ -114,6 +110,8 @@ def _overlap(box: tuple[float, ...], others: Sequence[tuple[float, ...]]) -> flo
 
 
 def _outside(box: tuple[float, ...]) -> float:
+    """Return how much of a box is outside the panel, weighed: words over the axis are worse than over a line."""
     left, low, right, high = box
-    # Words over the axis are worse than words over a point.
-    return 5 * (right - left) * (high - low) * (left < 0 or low < 0 or right > _WIDE or high > _HIGH)
+    across = max(0.0, -left) + max(0.0, right - _WIDE)
+    up = max(0.0, -low) + max(0.0, high - _HIGH)
+    return 50 * (across * (high - low) + up * (right - left))
