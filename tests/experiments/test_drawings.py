@@ -92,9 +92,7 @@ def unnamed(figure):
     return found
 
 
-PER = re.compile(
-    r"\b(\w+s|block) an? (second|step|block|sequence|token|weight|layer|pass|request|user)\b"
-)
+PER = re.compile(r"\b(\w+s|block) an? (second|step|block|sequence|token|weight|layer|pass|request|user)\b")
 
 
 def said_without_per(figure):
