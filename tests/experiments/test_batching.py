@@ -28,6 +28,7 @@ from lessons.experiments.batching.load import served as simulated
 from lessons.experiments.batching.service import SLOTS, Recorder, Served, cost, simulate
 from lessons.experiments.batching.slots import PROMPT, queue
 from lessons.experiments.batching.timeline import LONE, arrivals, policies
+from lessons.formulas.batching import decode_step_time
 from lessons.formulas.roofline import gemm, time_bound
 from lessons.passport import Passport
 from lessons.serving.costs import Work
@@ -154,6 +155,18 @@ def test_the_rate_rises_to_the_ridge_and_stays():
     assert first == pytest.approx(16e9 / 96.9e6, rel=0.01)
     assert last == pytest.approx(250e9 / (2 * 134.5e6), rel=0.03)
     assert prediction.data["ridge"] == pytest.approx(last / first, rel=0.05)
+    every = prediction.data["every"]
+    assert [every[b - 1] for b in x.rate.batches] == prediction.data["rates"]
+    assert every == pytest.approx(sorted(every))
+    # The equation of the page adds the caches. They are so small that it hardly matters which of the two is taken.
+    bound, context = cost(PASSPORT), x.rate.tokens
+    added = [
+        decode_step_time(
+            b, bound.weight_bytes, context * bound.kv_bytes, bound.bandwidth, bound.flop_per_token, bound.peak
+        )
+        for b in x.rate.batches
+    ]
+    assert [b / t for b, t in zip(x.rate.batches, added)] == pytest.approx(prediction.data["rates"], rel=0.1)
 
 
 def test_rows_on_a_device_are_nearly_free_up_to_the_ridge():

@@ -141,8 +141,11 @@ class Timeline(Experiment):
             ax.set_title(name)
             ax.set_xlim(0, last)
             ax.set_ylim(len(run["bars"]), -1)
+            ax.set_yticks(range(0, len(run["bars"]), 5))
             ax.set_xlabel("seconds")
             ax.set_ylabel("request")
+        # A panel's title belongs to what is below it, not to the label above.
+        figure.get_layout_engine().set(h_pad=0.12)
         figures.key(figure)
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
