@@ -4,7 +4,6 @@ import pytest
 from pages import exercises, solution
 
 from lessons import datasheets
-from lessons.experiments.batching.disaggregation import step_cost
 from lessons.formulas import batching, kv_cache
 from lessons.serving.workload import AtOnce, Fixed, LogNormal, workload
 
@@ -41,7 +40,7 @@ NUMBERS = [
     ("ex-batching-slots", f"{100 * useful(0.3):.0f} %"),
     ("ex-batching-slots", f"{100 * useful(1.0):.0f} %"),
     *[("ex-batching-own", number) for name, number in own().items() if name != "per token"],
-    ("ex-batching-own", f"{step_cost().peak / 1e12:.1f} TFLOP/s"),
+    ("ex-batching-own", f"{datasheets.accelerator('h100_sxm').bf16 / 2e12:.1f} TFLOP/s"),
     ("ex-batching-benchmark", f"{256 - 1 - 1} short ones"),
     ("ex-batching-benchmark", f"{1000 / 255:.0f} ms"),
     ("ex-batching-distserve", f"{2 * 5.6:.1f} requests/s"),
