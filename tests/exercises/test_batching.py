@@ -29,16 +29,19 @@ def own(rate=20, latency=8, prompt=1500, answer=300):
         "weights": f"{2 * shape.parameters / 1e9:.1f} GB",
         "written": f"{rate * answer:,} tokens per second",
         "computed": f"{rate * (prompt + answer):,} tokens per second",
+        "arithmetic": f"{rate * (prompt + answer) * 2 * shape.parameters / 1e12:.0f} TFLOP/s",
     }
 
 
 NUMBERS = [
     ("ex-batching-slots", f"{batching.harmonic(32):.2f} with 32 slots"),
     ("ex-batching-slots", f"{batching.harmonic(64):.2f} with 64"),
-    ("ex-batching-slots", f"{batching.harmonic(64) - batching.harmonic(32):.2f}, each time"),
+    ("ex-batching-slots", f"{batching.harmonic(64) - batching.harmonic(32):.2f}:"),
     ("ex-batching-slots", f"{100 * useful(0.3):.0f} %"),
     ("ex-batching-slots", f"{100 * useful(1.0):.0f} %"),
     *[("ex-batching-own", number) for name, number in own().items() if name != "per token"],
+    ("ex-batching-own", f"{datasheets.accelerator('h100_sxm').bf16 / 2e12:.1f} TFLOP/s"),
+    ("ex-batching-benchmark", f"{256 - 1 - 1} short ones"),
     ("ex-batching-benchmark", f"{1000 / 255:.0f} ms"),
     ("ex-batching-distserve", f"{2 * 5.6:.1f} requests/s"),
     ("ex-batching-distserve", f"{min(2 * 5.6, 10) / 3:.1f} requests/s each"),

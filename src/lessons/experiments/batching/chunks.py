@@ -125,7 +125,7 @@ class Chunks(Experiment):
         right.set_xlabel("99th percentile of the gap")
         right.set_ylabel("throughput (tokens/s)")
         right.margins(x=0.15)
-        right.set_ylim(bottom=0)
+        right.set_ylim(0, 1.1 * max(*rates, *(run["throughput"] for run in runs.values())))
         figures.key(figure)
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:

@@ -19,7 +19,7 @@ from lessons.serving.request import Request
 from lessons.serving.scheduler import Scheduler
 from lessons.serving.simulator import simulate
 from lessons.serving.workload import LogNormal, Poisson, workload
-from lessons.units import Quantity, format_value
+from lessons.units import Quantity, format_value, percent
 
 OF_BANDWIDTH, OF_PEAK = 0.8, 0.5  # the shares of the published rates that we assume software to reach
 RATES = (5, 8, 10, 12, 13, 14, 16, 19, 22, 25, 28)  # requests a second, for both machines together
@@ -111,7 +111,9 @@ class Disaggregation(Experiment):
             },
         )
         ends = _ends(1 / max(prompt, writing), 2 / (prompt + writing))
-        return Outcome(by.quantity(self.unit), {"prompt": prompt, "writing": writing}, by=by, ends=ends)
+        prompts, answers = (fmean(n) for n in zip(*works))
+        data = {"prompt": prompt, "writing": writing, "prompts": prompts, "answers": answers}
+        return Outcome(by.quantity(self.unit), data, by=by, ends=ends)
 
     def run(self, progress: Progress = SILENT) -> Outcome:
         cost = step_cost()
@@ -150,11 +152,18 @@ class Disaggregation(Experiment):
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         goodput = result.data["goodput"]
         separate, mixed = prediction.ends.values()
+        data = prediction.data
+        less, more = sorted((data["prompt"], data["writing"]))
+        misses = [result.ends[name].ratio(end).value for name, end in prediction.ends.items()]
         return {
+            "prompt_tokens": f"{data['prompts']:,.0f}",
+            "answer_tokens": f"{data['answers']:,.0f}",
+            "other_busy": percent(less / more),
+            **dict(zip(("separate_miss", "mixed_miss"), (format_value(miss, "1", 2) for miss in misses))),
             "separate_brim": f"{separate.value:.0f}",
             "mixed_brim": f"{mixed.value:.0f}",
-            "prompt": format_value(prediction.data["prompt"], "s"),
-            "writing": format_value(prediction.data["writing"], "s"),
+            "prompt": format_value(data["prompt"], "s"),
+            "writing": format_value(data["writing"], "s"),
             "separate": f"{goodput[SPLIT][-1]:.0f}",
             "mixed": f"{result.data['mixed'][-1]:.0f}",
             "ahead_at": ", ".join(format_value(limit, "s") for limit in _ahead(result)),

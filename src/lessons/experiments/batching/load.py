@@ -99,14 +99,14 @@ class Load(Experiment):
         table: list[list[object]] = [
             [
                 "requests/s offered",
-                "of saturation",
+                "of saturation, simulated",
                 "first token, median",
                 "99th percentile",
                 "each token after it",
             ]
         ]
         for rate, *times in zip(RATES, data["p50"], data["p99"], data["tpot"]):
-            table.append([rate, percent(rate / brim), *(format_value(t, "s") for t in times)])
+            table.append([rate, f"{100 * rate / brim:.0f} %", *(format_value(t, "s") for t in times)])
         kept = _kept(data["p99"])
         return {
             "table": rows(table),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from lessons.datasheets import model
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
 from lessons.experiments.batching.service import SEED, SHAPE, VOCAB, cost, engine, measure
@@ -10,7 +12,7 @@ from lessons.formulas.llama import layer_matrices
 from lessons.formulas.roofline import Work, gemm, time_bound
 from lessons.measure import median_interval, time
 from lessons.measure.conditions import one_thread
-from lessons.measure.verdict import JUDGED, differs
+from lessons.measure.verdict import AS_FORESEEN, JUDGED, LESS, MORE, differs, foreseen
 from lessons.passport import Passport, needs
 from lessons.serving import costs
 from lessons.serving.costs import Roofline
@@ -26,14 +28,25 @@ class Rate(Experiment):
     unit = "1"
     kind = "ratio"
     needs = (needs.MODEL,)
-    FINDINGS = (*JUDGED, "faster-than-bound")
+    FINDINGS = (
+        *JUDGED,
+        "one-missed",
+        "one-explains",
+        "many-missed",
+        "both-missed",
+        "rows-cost",
+        "faster-than-memory",
+        "faster-than-product",
+        "fewer-best",
+    )
     SMALL = {"rounds": 1, "tokens": 3}
     batches = (1, 2, 4, 8, 16)
     tokens, rounds = 10, 2
 
     def predict(self, passport: Passport) -> Outcome:
         seconds = cost(passport)
-        rates, textbook = (self.rates(c) for c in (seconds, cost(passport, textbook=True)))
+        in_registers = cost(passport, textbook=True)
+        rates, textbook = (self.rates(c, self.batches) for c in (seconds, in_registers))
         ridge = seconds.weight_bytes / seconds.bandwidth / (seconds.flop_per_token / seconds.peak)
         last = self.batches[-1]
         alone = seconds.flop(self.work(1))
@@ -49,7 +62,12 @@ class Rate(Experiment):
         )
         return Outcome(
             by.quantity(self.unit),
-            {"rates": rates, "ridge": ridge},
+            {
+                "rates": rates,
+                "ridge": ridge,
+                "every": self.rates(seconds, range(1, last + 1)),
+                "in_registers": in_registers.peak,
+            },
             textbook=Quantity(textbook[-1] / textbook[0], "1"),
             by=by,
             ends=self._ends([Quantity(rate, "tokens/s") for rate in rates]),
@@ -58,9 +76,9 @@ class Rate(Experiment):
     def _ends(self, rates: list[Quantity]) -> dict[str, Quantity]:
         return {f"{self.batches[-1]} sequences": rates[-1], "one sequence": rates[0]}
 
-    def rates(self, seconds: Roofline) -> list[float]:
+    def rates(self, seconds: Roofline, batches: Iterable[int]) -> list[float]:
         """Return tokens a second for each number of sequences."""
-        return [b / seconds(self.work(b)) for b in self.batches]
+        return [b / seconds(self.work(b)) for b in batches]
 
     def work(self, sequences: int) -> costs.Work:
         """Return the work of a step in which each sequence has ``tokens`` in its cache."""
@@ -85,7 +103,8 @@ class Rate(Experiment):
         from lessons.experiments import looks
 
         (ax,) = figure.axes
-        figures.predicted(ax, self.batches, prediction.data["rates"])
+        every = prediction.data["every"]  # so that the line bends where the roofs meet
+        figures.predicted(ax, range(1, len(every) + 1), every)
         looks.measured(ax, self.batches, result.data["rates"])
         ax.set_xlabel("sequences per step")
         ax.set_xticks(self.batches)
@@ -96,17 +115,41 @@ class Rate(Experiment):
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         rates, bounds = result.data["rates"], prediction.data["rates"]
         ends = {"first": 0, "last": -1}
+        best = max(range(len(rates)), key=lambda i: rates[i].value)
         return {
             "ridge": f"{prediction.data['ridge']:.1f}",
+            "tokens": self.tokens,
+            "in_registers": format_value(prediction.data["in_registers"], "OP/s"),
+            "by_sequences": ", ".join(
+                f"{b}: {format_value(rate.value, 'tokens/s')}" for b, rate in zip(self.batches, rates)
+            ),
+            "best": self.batches[best],
+            "best_rate": rates[best],
             **_gain(prediction, result),
+            "gain_by_one": format_value(bounds[-1] / rates[0].value, "1", 2),
             **{name: rates[i] for name, i in ends.items()},
             **{f"{name}_bound": format_value(bounds[i], "tokens/s") for name, i in ends.items()},
             **{f"{name}_share": percent(rates[i].value / bounds[i]) for name, i in ends.items()},
         }
 
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
-        beaten = any(differs(result.ends[name].ratio(end)) > 0 for name, end in prediction.ends.items())
-        return [self.verdict(prediction, result), *["faster-than-bound"] * beaten]
+        verdict, rates = self.verdict(prediction, result), result.data["rates"]
+        many, one = (result.ends[name].ratio(end) for name, end in prediction.ends.items())
+        missed = [foreseen(end) in (LESS, MORE) for end in (one, many)]
+        which = "both-missed" if all(missed) else "one-missed" if missed[0] else "many-missed"
+        told = verdict in (LESS, MORE) and any(missed)
+        # Left of the ridge the many are bound by memory, too.
+        by_product = prediction.data["ridge"] < self.batches[-1]
+        faster = differs(many) > 0
+        return [
+            verdict,
+            *[which] * told,
+            *["one-explains"] * (told and which == "one-missed" and foreseen(many) == AS_FORESEEN),
+            *["rows-cost"] * (verdict == LESS and foreseen(many) == LESS),
+            *["faster-than-memory"] * (differs(one) > 0 or (faster and not by_product)),
+            *["faster-than-product"] * (faster and by_product),
+            *["fewer-best"] * any(differs(rate.ratio(rates[-1])) > 0 for rate in rates[:-1]),
+        ]
 
 
 class RateOnDevice(Experiment):

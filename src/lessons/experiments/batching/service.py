@@ -149,26 +149,19 @@ class Served:
         return sum(moment <= end for r in self.requests for moment in r.token_times) / end
 
     def timeline(self) -> dict[str, Any]:
-        """Return for each request, in the order of arrival, its arrival, its stretches and its times.
+        """Return for each request, in the order of arrival, its arrival and its stretches, in seconds.
 
-        They are ``waits`` for the first token and ``paces`` (a token after it; None where there was but one), in
-        seconds; ``ttft`` and ``tpot`` are their medians.
+        ``ttft`` and ``tpot`` are the medians over all requests.
         """
         ordered = sorted(self.requests, key=lambda r: r.id)
         return {
             "arrivals": [r.arrival for r in ordered],
             "bars": [self.record.bars[r.id] for r in ordered],
-            "waits": [r.token_times[0] - r.arrival for r in ordered],
-            "paces": [_pace(r.token_times) for r in ordered],
             "ttft": self.interval(self.metrics.ttft(50)),
             "tpot": self.interval(self.metrics.tpot(50)),
             "rows": self.record.rows,
             "wasted": self.record.wasted,
         }
-
-
-def _pace(moments: list[float]) -> float | None:
-    return (moments[-1] - moments[0]) / (len(moments) - 1) if len(moments) > 1 else None
 
 
 def measure(policy: Policy, requests: Sequence[Request], real: Any = None) -> Served:

@@ -49,7 +49,9 @@ class Slots(Experiment):
         by = Derivation(
             "L / m",
             {
-                "L": Operand(f"longest of {SLOTS} answers", Quantity(mean / used, "tokens"), "closed form"),
+                "L": Operand(
+                    f"longest of {SLOTS} answers", Quantity(mean / used, "tokens"), "mean over all orders"
+                ),
                 "m": Operand("mean answer of the mix", Quantity(mean, "tokens"), "counted"),
             },
         )
@@ -59,6 +61,7 @@ class Slots(Experiment):
                 "used": used,
                 "lengths": lengths,
                 "this_order": sum(lengths) / (SLOTS * sum(longest)),
+                "longest": sum(longest) / len(longest),
                 "exponential": static_utilization_exponential(SLOTS),
             },
             by=by,
@@ -114,6 +117,7 @@ class Slots(Experiment):
             "gain": format_value(result.quantity.value, "1"),
             "promised": format_value(prediction.quantity.value, "1"),
             "gain_here": format_value(1 / foretold["this_order"], "1"),
+            "longest_here": f"{foretold['longest']:.1f}",
             "requests": len(foretold["lengths"]),
             "slots": SLOTS,
         }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
+from dataclasses import asdict, replace
 from typing import Any
 
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
@@ -21,18 +22,17 @@ from lessons.experiments.batching.service import (
 )
 from lessons.experiments.derivation import Derivation, Operand
 from lessons.experiments.text import rows
-from lessons.measure import median_ratio
 from lessons.measure.conditions import one_thread
 from lessons.measure.stats import median
-from lessons.measure.verdict import JUDGED, LESS, MORE, differs, foreseen
+from lessons.measure.verdict import AS_FORESEEN, JUDGED, LESS, MORE, differs, foreseen
 from lessons.passport import Passport, needs
-from lessons.serving.costs import StepCost, Work
+from lessons.serving.costs import Roofline, StepCost, Work
 from lessons.serving.policies import ChunkedPrefill, Continuous, Dynamic, Policy, Static
 from lessons.serving.request import Request
 from lessons.serving.workload import AtOnce, Fixed, LogNormal, Poisson, Uniform, workload
 from lessons.units import Quantity, format_value, percent
 
-# Times in steps of a lone writer, so that machines of any speed are loaded alike.
+# Times in steps of a lone writer, so that a fast machine and a slow one have something to do.
 APART, WINDOW = 6, 30
 SIMULATED = "simulated with the passport's costs"
 COMPARED = ("static", "chunked prefill")
@@ -75,18 +75,24 @@ class Timeline(Experiment):
         "window-alike",
         "writers-spared",
         "writers-alike",
+        "static-paces",
         *JUDGED,
+        "waits-missed",
+        "step-explains",
+        "step-leaves",
         "waits-longer",
         "static-longest",
-        "waits-shorter",
     )
     SMALL = {"rounds": 1}
     rounds = 3
     panels = (2, 2)
 
     def predict(self, passport: Passport) -> Outcome:
-        runs, textbook = (_simulated(cost(passport, textbook)) for textbook in (False, True))
-        outcome = _outcome(runs)
+        seconds = cost(passport)
+        runs, textbook = (_simulated(costs) for costs in (seconds, cost(passport, textbook=True)))
+        # All that says what a step costs, so that one of its numbers can be replaced by a measured one.
+        costs = {name: value for name, value in asdict(seconds).items() if math.isfinite(value)}
+        outcome = _outcome(runs, lone=seconds(LONE), costs=costs)
         by = Derivation(
             "s / c",
             {
@@ -108,7 +114,7 @@ class Timeline(Experiment):
                 progress(f"round {number + 1} of {self.rounds}: {name}")
                 rounds[name].append(measure(policy, arrivals(step)).timeline())
         runs = {name: _middle(found) for name, found in rounds.items()}
-        return _outcome(runs)
+        return _outcome(runs, lone=step)
 
     def draw(self, prediction: Outcome, result: Outcome, figure) -> None:
         from lessons import figures
@@ -135,13 +141,17 @@ class Timeline(Experiment):
             ax.set_title(name)
             ax.set_xlim(0, last)
             ax.set_ylim(len(run["bars"]), -1)
+            ax.set_yticks(range(0, len(run["bars"]), 5))
             ax.set_xlabel("seconds")
             ax.set_ylabel("request")
+        # A panel's title belongs to what is below it, not to the label above.
+        figure.get_layout_engine().set(h_pad=0.12)
         figures.key(figure)
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         runs, foretold = result.data["runs"], prediction.data["runs"]
         static, chunked = _missed(prediction, result)
+        static_left, chunked_left = _missed(_with_measured_step(prediction, result), result)
         table: list[list[object]] = [
             [
                 "policy",
@@ -160,29 +170,53 @@ class Timeline(Experiment):
             "waits": ", ".join(
                 f"{name} {format_value(run['ttft'].value, 's')}" for name, run in runs.items()
             ),
-            "window": _paired(runs["dynamic"], runs["static"], "waits"),
-            "pace": _paired(runs["continuous"], runs["chunked prefill"], "paces"),
+            "window": _over(runs, "dynamic", "static", "ttft"),
+            "pace": _over(runs, "continuous", "chunked prefill", "tpot"),
             "static_miss": static,
             "chunked_miss": chunked,
+            "static_left": static_left,
+            "chunked_left": chunked_left,
+            "lone": format_value(prediction.data["lone"], "s"),
+            "lone_here": format_value(result.data["lone"], "s"),
+            "static_pace": runs["static"]["tpot"],
             "rows": ROWS,
         }
 
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
         runs = result.data["runs"]
-        window = differs(_paired(runs["dynamic"], runs["static"], "waits"))
-        spared = differs(_paired(runs["continuous"], runs["chunked prefill"], "paces")) > 0
-        misses = static, chunked = _missed(prediction, result)
-        clock = {foreseen(miss) for miss in misses}
-        longer = MORE in clock and LESS not in clock
-        expanded = longer and differs(static.ratio(chunked)) > 0
+        window = differs(_over(runs, "dynamic", "static", "ttft"))
+        spared = differs(_over(runs, "continuous", "chunked prefill", "tpot")) > 0
+        paces = all(
+            differs(_over(runs, "static", name, "tpot")) < 0 for name in ("continuous", "chunked prefill")
+        )
         return [
             {1: "window-costs", -1: "window-pays", 0: "window-alike"}[window],
             "writers-spared" if spared else "writers-alike",
+            *["static-paces"] * paces,
             self.verdict(prediction, result),
-            *["waits-longer"] * longer,
-            *["static-longest"] * expanded,
-            *["waits-shorter"] * (LESS in clock and MORE not in clock),
+            *_cause(prediction, result),
         ]
+
+
+def _cause(prediction: Outcome, result: Outcome) -> list[str]:
+    """Return why the simulated waits missed: the step of a lone writer, or what a step of several rows takes."""
+    if not {foreseen(miss) for miss in _missed(prediction, result)} & {LESS, MORE}:
+        return []
+    static, chunked = _missed(_with_measured_step(prediction, result), result)
+    left = {foreseen(miss) for miss in (static, chunked)}
+    longer = MORE in left and LESS not in left
+    return [
+        "waits-missed",
+        "step-explains" if left == {AS_FORESEEN} else "step-leaves",
+        *["waits-longer"] * longer,
+        *["static-longest"] * (longer and differs(static.ratio(chunked)) > 0),
+    ]
+
+
+def _with_measured_step(prediction: Outcome, result: Outcome) -> Outcome:
+    """Return the prediction with one number replaced: the memory reads as fast as a lone writer's step has shown."""
+    seconds = Roofline(**prediction.data["costs"])
+    return _outcome(_simulated(replace(seconds, bandwidth=seconds.moved(LONE) / result.data["lone"])))
 
 
 def _missed(prediction: Outcome, result: Outcome) -> list[Quantity]:
@@ -190,10 +224,9 @@ def _missed(prediction: Outcome, result: Outcome) -> list[Quantity]:
     return [result.ends[name].ratio(wait) for name, wait in prediction.ends.items()]
 
 
-def _paired(run: dict[str, Any], other: dict[str, Any], times: str) -> Quantity:
-    """Return the median over the requests of their times in one run over those in another, with its interval."""
-    pairs = [(a, b) for a, b in zip(run[times], other[times]) if a is not None and b is not None]
-    return median_ratio([a for a, _ in pairs], [b for _, b in pairs])
+def _over(runs: dict[str, Any], name: str, other: str, median: str) -> Quantity:
+    """Return one policy's median over another's, both as in the table."""
+    return runs[name][median].ratio(runs[other][median])
 
 
 def _middle(rounds: list[dict[str, Any]]) -> dict[str, Any]:
@@ -206,7 +239,7 @@ def _middle(rounds: list[dict[str, Any]]) -> dict[str, Any]:
     return middle | {"ttft": ttft}
 
 
-def _outcome(runs: dict[str, dict[str, Any]]) -> Outcome:
+def _outcome(runs: dict[str, dict[str, Any]], **data: Any) -> Outcome:
     ends = {name: runs[name]["ttft"] for name in COMPARED}
     over, under = ends.values()
-    return Outcome(over.ratio(under), {"runs": runs}, ends=ends)
+    return Outcome(over.ratio(under), {"runs": runs, **data}, ends=ends)
