@@ -119,8 +119,8 @@ def test_nothing_lies_under_a_chapters_title(book):
     titles = sorted(text.xy[1] for text in ax.texts)
     assert sorted(row.get_y() + row.get_height() / 2 for row in rows) == titles
     above = max([line.get_zorder() for line in ax.lines] + [s.get_zorder() for s in ax.spines.values()])
-    for row, text in zip(rows, ax.texts):
-        assert above < row.get_zorder() < text.get_zorder()
+    for row, title in zip(rows, ax.texts):
+        assert above < row.get_zorder() < title.get_zorder()
         assert not any(row.get_y() < place < row.get_y() + row.get_height() for place in ax.get_yticks())
 
 

@@ -49,7 +49,7 @@ class Operand:
     def shown(self) -> str:
         """The value as readers see it, with its unit; what can be counted has no decimals."""
         value, unit = float(self.quantity.value), self.quantity.unit
-        if value.is_integer() and (unit in UNPREFIXED or unit in COUNTED and abs(value) < 1000):
+        if value.is_integer() and (unit in UNPREFIXED or (unit in COUNTED and abs(value) < 1000)):
             return f"{value:,.0f} {unit}".removesuffix(" 1")
         return format_value(value, unit, DIGITS)
 

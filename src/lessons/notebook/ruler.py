@@ -210,7 +210,7 @@ def _axis(scale: Scale, unit: str, bottom: float, size: Size) -> str:
         x, text = scale.place(value), _short(value, unit, 1)
         if unit in UNPREFIXED:
             text = text.removesuffix(f" {unit}")
-        half = CHARACTER * size.font * len(text) / 2
+        half = CHARACTER * size.font * (len(text) + text.count("%")) / 2  # the widest of all signs
         middle = min(max(x, half), scale.right + EDGE - half)
         parts.append(f'<path d="M {x:.1f} 0 V {bottom:g}" stroke="{faint}" stroke-width="0.7"/>')
         parts.append(f'<path d="M {x:.1f} {bottom:g} v 4" stroke="{ink}" stroke-width="1"/>')

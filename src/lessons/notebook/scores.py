@@ -100,9 +100,8 @@ def summary(entries: list[Entry] | None = None) -> str:
     )
     lines += [
         "",
-        f"{quarter}measured over predicted lies between {1 / BAND:g} and {BAND:g}. For an "
-        "estimate and a ratio the whole interval of measured over predicted decides: inside, it held; outside, it surely "
-        "missed; over an edge, this run can't tell.",
+        f"{quarter}measured over predicted lies between {1 / BAND:g} and {BAND:g}. For an estimate and a ratio its "
+        "whole interval decides: inside, the prediction held; outside, it surely missed; over an edge, this run can't tell.",
     ]
     if (worst := widest(entries)) is not None:
         lines += [
@@ -133,8 +132,8 @@ def _estimates(entries: list[Entry]) -> str:
     near, twice = (sum(within(factor, band) for factor in factors) for band in (BAND, 2))
     typical = format_value(math.exp(fmean(math.log(factor) for factor in factors)), "1")
     return (
-        f"{held}; of the measured values themselves {near} lie within a quarter and {twice} within a factor of 2, and the "
-        f"geometric mean error is a factor of {typical}"
+        f"{held}; of the measured values themselves {near} lie within a quarter and {twice} within a factor of 2, "
+        f"and the geometric mean error is a factor of {typical}"
     )
 
 
