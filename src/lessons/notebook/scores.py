@@ -100,8 +100,8 @@ def summary(entries: list[Entry] | None = None) -> str:
     )
     lines += [
         "",
-        f"{quarter}measured over predicted lies between {1 / BAND:g} and {BAND:g}. For an estimate and a ratio its "
-        "whole interval decides: inside, the prediction held; outside, it surely missed; over an edge, this run can't tell.",
+        f"{quarter}measured over predicted lies between {1 / BAND:g} and {BAND:g}. For estimates and ratios "
+        "its whole interval decides: inside, they held; outside, they missed; over an edge, this run can't tell.",
     ]
     if (worst := widest(entries)) is not None:
         lines += [
