@@ -5,7 +5,10 @@
 (() => {
   "use strict";
 
-  const BAND = 1.25; // as in lessons/measure/verdict.py
+  // As in lessons/measure/verdict.py. A verdict is by the whole interval; those that have no side go by the value.
+  const BAND = 1.25;
+  const UNSURE = "cant-tell";
+  const SIDES = { "as-foreseen": "within", "more-than-foreseen": "above", "less-than-foreseen": "below" };
   const ALWAYS = "lessons.always-show";
   const LARGE = [[1e15, "P"], [1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"], [1, ""]];
   const SMALL = [[1, ""], [1e-3, "m"], [1e-6, "µ"], [1e-9, "n"]];
@@ -68,14 +71,16 @@
     return `${significant(value / scale, digits)} ${name}`.trim();
   }
 
-  // What the slider reaches: four decades with the prediction in them, in another place for each experiment.
+  // What the slider reaches: three decades with round ends, the prediction in another third of them for each experiment.
   function reach(id, unit, predicted) {
     if (unit === "%" && predicted <= 1) return { at: (t) => t, of: (v) => v };
     let hash = 7;
     for (const letter of id) hash = (hash * 31 + letter.charCodeAt(0)) >>> 0;
-    const below = (hash % 2 ? 1.0 : 2.3) + ((hash >>> 1) % 100) / 140;
-    const low = Math.log10(predicted) - below;
-    return { at: (t) => 10 ** (low + 4 * t), of: (v) => (Math.log10(v) - low) / 4 };
+    const wanted = Math.log10(predicted) - [0.9, 1.5, 2.1][hash % 3];
+    const far = (end) => Math.abs(end - wanted);
+    const round = [1, 2, 5, 10].map((mantissa) => Math.floor(wanted) + Math.log10(mantissa));
+    const low = round.reduce((best, end) => (far(end) < far(best) ? end : best));
+    return { at: (t) => 10 ** (low + 3 * t), of: (v) => (Math.log10(v) - low) / 3 };
   }
 
   function make(tag, properties = {}, ...children) {
@@ -93,6 +98,7 @@
       this.found = data.found;
       this.predicted = Number(data.predicted);
       this.measured = Number(data.measured);
+      this.verdict = data.verdict;
       this.sum = section.querySelector(".lessons-sum");
       this.outcome = section.querySelector(".lessons-outcome");
       this.following = Card.after(section);
@@ -163,7 +169,7 @@
         event.preventDefault();
         const value = Number(number.value) * Number(unit.value);
         if (number.value.trim() === "" || !Number.isFinite(value) || value <= 0) {
-          this.said.textContent = "A guess is a number above zero.";
+          this.said.textContent = "Move the slider, or type a number above zero.";
           number.focus();
           return;
         }
@@ -183,7 +189,10 @@
       const slider = make("input", { type: "range", min: "0", max: "1000", step: "1", value: "500" });
       slider.setAttribute("aria-label", "Your guess, on a scale");
       unit.value = String(scaleOf(at(0.5), this.unit)[0]);
-      const tell = (value) => slider.setAttribute("aria-valuetext", format(value, this.unit, 2));
+      const tell = (value) => {
+        slider.dataset.touched = "";
+        slider.setAttribute("aria-valuetext", format(value, this.unit, 2));
+      };
       slider.addEventListener("input", () => {
         const value = at(slider.value / 1000);
         const [scale] = scaleOf(Number(value.toPrecision(2)), this.unit);
@@ -198,9 +207,9 @@
       };
       number.addEventListener("input", follow);
       unit.addEventListener("change", follow);
-      tell(at(0.5));
+      slider.setAttribute("aria-valuetext", "no guess yet");
       const ends = make("div", { className: "lessons-ends" });
-      for (const t of [0, 0.5, 1]) ends.append(make("span", { textContent: format(at(t), this.unit, 1) }));
+      for (const t of [0, 1 / 3, 2 / 3, 1]) ends.append(make("span", { textContent: format(at(t), this.unit, 1) }));
       ends.setAttribute("aria-hidden", "true");
       return make("div", { className: "lessons-slider" }, slider, ends);
     }
@@ -241,7 +250,9 @@
       const ratio = this.measured / this.predicted;
       if (!(ratio > 0 && Number.isFinite(ratio))) return "";
       const words = { above: "above the prediction", below: "below the prediction", within: "within a quarter of the prediction" };
-      const truth = ratio > BAND ? "above" : ratio < 1 / BAND ? "below" : "within";
+      if (this.verdict === UNSURE)
+        return `You said ${words[side]}. This result can't tell: its interval reaches over an edge of the quarter.`;
+      const truth = SIDES[this.verdict] ?? (ratio > BAND ? "above" : ratio < 1 / BAND ? "below" : "within");
       return `You said ${words[side]}: ${side === truth ? "so it came out." : `it came out ${words[truth]}.`}`;
     }
 

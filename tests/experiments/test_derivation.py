@@ -56,6 +56,23 @@ def test_it_is_written_with_its_symbols_and_with_its_numbers():
     assert operands["R"].row == "cpu.bandwidth.read.dram.1" and operands["W"].row == ""
 
 
+@pytest.mark.parametrize(
+    ("value", "unit", "shown"),
+    [
+        (4, "B", "4 B"),
+        (4.0, "B", "4 B"),
+        (0.5625, "B", "0.5625 B"),
+        (4096, "B", "4.096 kB"),
+        (2, "FLOP", "2 FLOP"),
+        (1, "%", "100.0 %"),
+        (2.0, "s", "2.000 s"),
+        (12345, "tokens", "12,345 tokens"),
+    ],
+)
+def test_what_is_counted_is_shown_whole(value, unit, shown):
+    assert Operand("x", Quantity(value, unit)).shown == shown
+
+
 def test_it_survives_json():
     by = Derivation(
         "A / B",

@@ -93,7 +93,7 @@ def drawn(*entries):
 
 
 def test_the_figures_band_is_what_within_a_quarter_means(book):
-    (band,) = drawn(GOOD, SLOW).patches
+    (band,) = (patch for patch in drawn(GOOD, SLOW).patches if patch.get_alpha())
     left, right = band.get_x(), band.get_x() + band.get_width()
     assert (left, right) == pytest.approx((1 / BAND, BAND))
     assert scores.within(left) and scores.within(right)
@@ -111,6 +111,32 @@ def test_the_figure_has_a_point_for_each_ratio_and_a_name_for_each_point(book):
     assert [title for title, _ in titles] == ["Topic B & more", "Topic A"]
     places = {name: place for place, name in names.items()}
     assert titles[0][1] > places["good"] > places["fast"] > titles[1][1] > places["slow"]
+
+
+def test_nothing_lies_under_a_chapters_title(book):
+    ax = drawn(SLOW, GOOD, FAST)
+    rows = [patch for patch in ax.patches if not patch.get_alpha()]
+    titles = sorted(text.xy[1] for text in ax.texts)
+    assert sorted(row.get_y() + row.get_height() / 2 for row in rows) == titles
+    above = max([line.get_zorder() for line in ax.lines] + [s.get_zorder() for s in ax.spines.values()])
+    for row, title in zip(rows, ax.texts):
+        assert above < row.get_zorder() < title.get_zorder()
+        assert not any(row.get_y() < place < row.get_y() + row.get_height() for place in ax.get_yticks())
+
+
+@pytest.mark.parametrize(
+    ("kind", "beyond"), [("count", 0), ("estimate", 0), ("ratio", 0), ("at most", -1), ("at least", 1)]
+)
+def test_a_bound_points_to_the_side_that_it_allows(book, kind, beyond):
+    ((points, *_),) = drawn(dataclasses.replace(GOOD, kind=kind, verdict="as-foreseen")).containers
+    corners = points.get_markerfacecolor() and matplotlib.markers.MarkerStyle(points.get_marker())
+    tip = corners.get_path().transformed(corners.get_transform()).vertices
+    far = [x for x, y in tip if abs(y) < 1e-9]
+    assert points.get_xdata().tolist() == [GOOD.ratio.value]
+    assert (points.get_marker() == "o") == (beyond == 0)
+    assert beyond == 0 or max(far, key=abs) * beyond > 0
+    alt = report_card.ratios([dataclasses.replace(GOOD, kind=kind), SLOW]).alt
+    assert ("triangles: 1." in alt) == (beyond != 0)
 
 
 @pytest.mark.filterwarnings("error")
@@ -209,6 +235,12 @@ def test_a_ratio_shows_the_two_values_that_it_divides(book):
     assert [line.split(":")[0] for line in lines] == ["with", "without"]
     for line, numbers in zip(lines, (("2.00 s", "5.00 s", "2.50"), ("4.00 s", "1.00 s", "0.250"))):
         assert all(number in line for number in numbers)
+
+
+def test_a_value_that_a_ratio_divides_shows_the_interval_that_judges_it(book):
+    ends = {"with": (Quantity(2.0, "s"), Quantity(2.6, "s", 2.4, 2.8, 9))}
+    (line,) = soup(dataclasses.replace(GOOD, kind="ratio", ends=ends)).select(".lessons-end")
+    assert "1.30 (1.20 to 1.40)" in line.text
 
 
 def test_the_place_of_a_guess_is_for_the_pages_script_and_holds_the_notebooks(book):

@@ -87,6 +87,26 @@ def test_the_ruler_reaches_half_and_twice_the_prediction(predicted, measured):
     assert low < math.log10(measured) < high
 
 
+@given(st.floats(1e-4, 1), st.floats(1e-4, 1), st.booleans())
+def test_an_axis_of_shares_ends_at_all_of_them(predicted, measured, roomy):
+    low, high = limits([mark("measured", measured)], predicted, roomy, "%")
+    assert low < math.log10(min(predicted, measured)) <= math.log10(max(predicted, measured)) <= high <= 0
+
+
+@given(st.floats(1.01, 4))
+def test_a_share_above_all_of_them_is_on_the_axis(measured):
+    assert limits([mark("measured", measured)], 0.9, unit="%")[1] > math.log10(measured)
+
+
+@pytest.mark.parametrize(
+    "size, svg", DRAWING.findall(ruler("r", "estimate", "%", [mark("predicted", 0.8), mark("measured", 0.9)]))
+)
+def test_the_number_at_the_end_of_an_axis_of_shares_is_whole(size, svg):
+    width, font = SIZES[size]
+    (at,) = re.findall(r'<text x="([\d.]+)"[^>]*>100 %</text>', svg)
+    assert float(at) + 3.19 * font / 2 <= width  # as wide as DejaVu Sans sets it
+
+
 def test_a_scale_is_logarithmic_and_ends_at_its_ends():
     scale = Scale(-3, 0, 10, 310)
     assert [scale.place(v) for v in (0, -1, 1e-9, 1e-3, 1e-2, 0.1, 1, 1e9)] == pytest.approx(

@@ -75,9 +75,14 @@ def numbers(text):
 
 def test_estimates_are_scored_by_their_factors():
     entries = [entry(measured) for measured in (1.2, 1 / 1.9, 4.0)]
-    near, twice, band, mean = numbers(line(scores.summary(entries), "estimates"))
-    assert (near, twice, band) == (1, 2, 2)
+    held, near, twice, band, mean = numbers(line(scores.summary(entries), "estimates"))
+    assert (held, near, twice, band) == (1, 1, 2, 2)
     assert mean == pytest.approx((1.2 * 1.9 * 4.0) ** (1 / 3), rel=0.005)
+
+
+def test_an_estimate_that_this_run_cannot_tell_did_not_hold_however_near_it_is():
+    held, near, *_ = numbers(line(scores.summary([entry(1.1, verdict="cant-tell"), entry(1.1)]), "estimates"))
+    assert (held, near) == (1, 2)
 
 
 def test_bounds_are_scored_by_whether_they_held_and_how_near_they_were_reached():

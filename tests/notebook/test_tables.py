@@ -15,7 +15,29 @@ def test_cells_are_formatted_and_escaped():
     root = ElementTree.fromstring(shown._repr_html_())
     assert [cell.text for cell in root.iter("td")] == ["a<b", str(RATE), "0.123", "c", None, "2"]
     assert root.find("table/caption").text == "Rates & ratios"
-    assert [cell.get("class") for cell in root.iter("th")] == [None, "number", "number"]
+    assert [cell.get("class") for cell in root.iter("th")] == ["name", "number", "number"]
+
+
+@pytest.mark.parametrize(
+    ("cells", "right"),
+    [
+        (["524 kB", "131 kB"], True),
+        (["1,448,490", ""], True),
+        (["+2.9", "-1.1"], True),
+        (["3 of 4", "none"], False),
+        (["", ""], False),
+        (["2 times as fast, measured on another machine", "3 times"], False),
+    ],
+)
+def test_short_texts_that_are_numbers_stand_on_the_right(cells, right):
+    assert table([("a", cell) for cell in cells], ("what", "x")).numeric == (False, right)
+
+
+@pytest.mark.parametrize(
+    "name, whole", [("Llama-2-7B", True), ("a name that is as long as a sentence", False)]
+)
+def test_a_short_name_stays_on_its_line(name, whole):
+    assert ('<td class="name">' in table([(name, 1)], ("model", "n"))._repr_html_()) == whole
 
 
 def test_text_columns_line_up():

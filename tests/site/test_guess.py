@@ -1,10 +1,12 @@
 """The guess on the web: on a small page made of two cards, and on the built site."""
 
+import io
 import re
 import sys
 
 import pytest
 from bs4 import BeautifulSoup
+from PIL import Image
 from project import ROOT
 
 sys.path.insert(0, str(ROOT / "tests" / "notebook"))
@@ -124,6 +126,27 @@ def test_the_side_is_judged_by_the_band(measured, side, said, browser, tmp_path)
     assert said in section.locator(".lessons-said").inner_text()
 
 
+@pytest.mark.parametrize("side", ["Above", "Within a quarter", "Below"])
+@pytest.mark.parametrize("kind", ["estimate", "at most", "at least"])
+def test_where_the_verdict_cannot_tell_the_answer_is_not_judged(side, kind, browser, tmp_path):
+    wide = card(measured=3.1e-3, low=2e-3, high=4.5e-3, kind=kind, asks=True)
+    assert wide.verdict == "cant-tell"
+    section, _ = parts(opened(browser, pages(tmp_path, wide)))
+    lock_in(section, "3", "ms")
+    section.get_by_role("button", name=side).click()
+    said = section.locator(".lessons-said").inner_text()
+    assert "can't tell" in said and "came out" not in said
+
+
+def test_a_bound_that_the_interval_reaches_was_reached(browser, tmp_path):
+    near = card(measured=3.9e-3, low=2.9e-3, high=4.5e-3, kind="at most", asks=True)
+    assert near.verdict == "as-foreseen"
+    section, _ = parts(opened(browser, pages(tmp_path, near)))
+    lock_in(section, "3", "ms")
+    section.get_by_role("button", name="Within a quarter").click()
+    assert "so it came out" in section.locator(".lessons-said").inner_text()
+
+
 def test_the_page_asks_by_the_keyboard_alone(chapter, browser):
     page = opened(browser, chapter)
     section, _ = parts(page)
@@ -136,7 +159,7 @@ def test_the_page_asks_by_the_keyboard_alone(chapter, browser):
     assert "You said within a quarter" in section.locator(".lessons-said").inner_text()
 
 
-def test_the_slider_and_the_number_follow_each_other_over_four_decades(chapter, browser):
+def test_the_slider_and_the_number_follow_each_other_over_three_decades(chapter, browser):
     page = opened(browser, chapter)
     section, _ = parts(page)
     slider, number = section.locator("input[type=range]"), section.get_by_label("Your guess", exact=True)
@@ -144,9 +167,64 @@ def test_the_slider_and_the_number_follow_each_other_over_four_decades(chapter, 
     for at in ("0", "1000"):
         slider.fill(at)
         ends.append(float(number.input_value()) * float(section.get_by_label("unit").input_value()))
-    assert ends[0] < 3e-3 / 5 and ends[1] > 3e-3 * 5 and ends[1] / ends[0] == pytest.approx(1e4, rel=0.1)
+    assert ends[0] < 3e-3 / 4 and ends[1] > 3e-3 * 4 and ends[1] / ends[0] == pytest.approx(1e3)
     number.fill("0.000001")
     assert slider.input_value() == "0"
+
+
+def test_the_prediction_stands_in_another_place_of_the_slider_for_each_experiment(browser, tmp_path):
+    shown = [card(asks=True) for _ in range(12)]
+    for n, one in enumerate(shown):
+        one.experiment.id = f"kv_cache.number_{n}"
+    page = opened(browser, pages(tmp_path, *shown))
+    low = []
+    for one in shown:
+        section, _ = parts(page, one.experiment.id)
+        section.locator("input[type=range]").fill("0")
+        number, unit = section.get_by_label("Your guess", exact=True), section.get_by_label("unit")
+        low.append(float(number.input_value()) * float(unit.input_value()))
+    assert len(set(low)) >= 3 and all(
+        f"{value:.6e}"[:8] in ("1.000000", "2.000000", "5.000000") for value in low
+    )
+
+
+@pytest.mark.parametrize("by", ["slider", "number"])
+def test_the_slider_is_empty_until_there_is_a_guess(chapter, browser, by):
+    section, _ = parts(opened(browser, chapter))
+    slider, number = section.locator("input[type=range]"), section.get_by_label("Your guess", exact=True)
+    untouched = slider.get_attribute("aria-valuetext")
+    assert number.input_value() == "" and slider.get_attribute("data-touched") is None
+    (slider if by == "slider" else number).fill("700")
+    assert number.input_value() and slider.get_attribute("data-touched") == ""
+    assert slider.get_attribute("aria-valuetext") != untouched
+
+
+TABLE = """<div class="lessons-table" tabindex="0">
+<table><caption>{caption}</caption><tr><td>{words}</td></tr></table></div>"""
+
+
+@pytest.mark.parametrize("wide", [True, False])
+def test_a_table_shows_that_it_scrolls_and_its_caption_stays_in_its_box(browser, tmp_path, wide):
+    """The edge of a cut table is darker than its ground, and no edge of a whole one."""
+    words = "eight words that no phone has room for".replace(" ", "\u00a0") if wide else "a word"
+    caption = "A caption that takes more than one line on a phone, and is cut nowhere."
+    html = HEAD + TABLE.format(words=words, caption=caption)
+    (tmp_path / "table.html").write_text(html, encoding="utf-8")
+    page = opened(browser, (tmp_path / "table.html").as_uri())
+    page.set_viewport_size({"width": 280, "height": 400})
+    box, inner = (page.locator(f".lessons-table{part}").bounding_box() for part in ("", " caption"))
+    assert wide == page.locator(".lessons-table").evaluate("e => e.scrollWidth > e.clientWidth")
+    assert inner["x"] + inner["width"] <= box["x"] + box["width"] + 1
+
+    def dark(side):
+        x = box["x"] + (1 if side == "left" else box["width"] - 2)
+        clip = {"x": x, "y": box["y"] + box["height"] - 3, "width": 1, "height": 1}
+        image = Image.open(io.BytesIO(page.screenshot(clip=clip))).convert("L")
+        return image.getpixel((0, 0)) < 235
+
+    assert (dark("left"), dark("right")) == (False, wide)
+    page.locator(".lessons-table").evaluate("e => (e.scrollLeft = e.scrollWidth)")
+    assert (dark("left"), dark("right")) == (wide, False)
 
 
 @pytest.mark.parametrize("text", ["", "0", "-4"])

@@ -22,6 +22,7 @@ OPERATIONS: dict[type[ast.operator], Callable[[float, float], float]] = {
 }
 SIGNS = {"*": "×", "-": "−", "**": "^"}
 UNPREFIXED = ("1", "rows", "tokens")  # units that take no prefix
+COUNTED = ("B", "FLOP", "OP")  # what is counted too, and takes a prefix from 1,000 on
 DIGITS = 4  # significant, so that who recomputes a result from the shown operands gets it
 
 
@@ -48,7 +49,7 @@ class Operand:
     def shown(self) -> str:
         """The value as readers see it, with its unit; what can be counted has no decimals."""
         value, unit = float(self.quantity.value), self.quantity.unit
-        if unit in UNPREFIXED and value.is_integer():
+        if value.is_integer() and (unit in UNPREFIXED or (unit in COUNTED and abs(value) < 1000)):
             return f"{value:,.0f} {unit}".removesuffix(" 1")
         return format_value(value, unit, DIGITS)
 

@@ -15,7 +15,7 @@ from lessons.units import Quantity, format_value
 
 GET = "get-the-code"
 FOR = "Engineers and students who read Python and have seen a transformer once."
-TIME = "A chapter takes half an hour to three quarters to read, and about a minute to run."
+TIME = "A chapter takes half an hour to an hour to read, about a minute to run, and an hour or two for its exercises."
 NEEDED = "A browser to read it. A laptop to run it: two cores and some gigabytes of disk, no GPU."
 COMING = {
     "pytorch": "PyTorch for inference",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lessons.measure.verdict import BAND, within
 from lessons.notebook.contents import Chapter, chapters
-from lessons.notebook.scores import mine, outcome, verdict, words
+from lessons.notebook.scores import BOUNDS, mine, outcome, verdict, words
 from lessons.notebook.tables import Table, table
 from lessons.results import Entry
 from lessons.units import format_value
@@ -26,7 +26,15 @@ HEADING: dict[str, Any] = {
     "xytext": (-90, 0),
     "textcoords": "offset points",
 }
-HEADING |= {"weight": "bold", "va": "center", "annotation_clip": False}
+HEADING |= {"weight": "bold", "va": "center", "annotation_clip": False, "zorder": 7}
+# The row of a title is blank, so that it crosses neither axis nor grid.
+ROW: dict[str, Any] = {"xmin": -0.02, "lw": 0, "zorder": 5, "clip_on": False}
+# A bound may lie far from 1 and hold: on the side that its triangle points to.
+MARKS: tuple[tuple[tuple[str, ...], dict[str, Any], str], ...] = (
+    (("count", "estimate", "ratio"), {"marker": "o"}, "over the prediction"),
+    (("at most",), {"marker": "<", "ms": 7}, "over an upper bound"),
+    (("at least",), {"marker": ">", "ms": 7}, "over a lower bound"),
+)
 
 
 def card(entries: list[Entry] | None = None) -> Table:
@@ -73,7 +81,7 @@ def grouped(entries: list[Entry]) -> dict[str, list[Entry]]:
 
 
 def ratios(entries: list[Entry] | None = None) -> Any:
-    """Return a figure of all ratios by chapter, 1 in the middle, on a logarithmic axis; a cross is the textbook's.
+    """Return a figure of all ratios by chapter on a logarithmic axis; a cross is the textbook's, a triangle a bound's.
 
     The textbook's closed form stands beside a prediction that adds to it, and is not counted.
 
@@ -86,8 +94,10 @@ def ratios(entries: list[Entry] | None = None) -> Any:
     if not drawn:
         return card(entries)
     inside = sum(within(e.ratio.value) for e in drawn)
+    bounds = sum(e.kind in BOUNDS for e in drawn)
     alt = f"Measured over predicted by chapter, experiments: {len(drawn)}. "
     alt += f"Of these, between {1 / BAND:g} and {BAND:g}: {inside}."
+    alt += f" Bounds, drawn as triangles: {bounds}." if bounds else ""
     if textbook := [e for e in drawn if e.textbook is not None and e.textbook.value > 0]:
         alt += f" With a cross for the textbook beside the prediction: {len(textbook)}."
     if without := len(entries) - len(drawn):
@@ -98,6 +108,7 @@ def ratios(entries: list[Entry] | None = None) -> Any:
 def draw(entries: list[Entry]) -> Figure:
     """Return the figure of ``ratios``, for entries that all have a place on its axis."""
     from lessons import figures
+    from lessons.figures.style import BACKGROUND
 
     figure, (ax,) = figures.new()
     rows = [row for title, group in grouped(entries).items() for row in (title, *group)]
@@ -112,16 +123,19 @@ def draw(entries: list[Entry]) -> Figure:
         ]
         shown = [*values, *(value for value, _ in textbook)]
         left, right = min(0.4, *shown) / 1.3, max(2.5, *shown) * 1.3
-        ends = (  # as far as the axis goes: an interval may have no end
-            [v - min(v, max(left, e.ratio.low)) for v, e in zip(values, entries)],
-            [max(v, min(right, e.ratio.high)) - v for v, e in zip(values, entries)],
-        )
-        looks = {"fmt": "o", "color": figures.COLOURS["blue"], "capsize": 2.5, "label": "over the prediction"}
-        ax.errorbar(values, [places[e.id] for e in entries], xerr=ends, **looks)
+        for kinds, mark, label in MARKS:
+            if found := [e for e in entries if e.kind in kinds]:
+                at = [e.ratio.value for e in found]
+                ends = (  # as far as the axis goes: an interval may have no end
+                    [v - min(v, max(left, e.ratio.low)) for v, e in zip(at, found)],
+                    [max(v, min(right, e.ratio.high)) - v for v, e in zip(at, found)],
+                )
+                looks = {"color": figures.COLOURS["blue"], "capsize": 2.5, "label": label, **mark}
+                ax.errorbar(at, [places[e.id] for e in found], xerr=ends, ls="none", **looks)
         if textbook:
             cross = {"marker": "x", "ls": "none", "color": figures.COLOURS["green"]}
             ax.plot(*zip(*textbook), label="over the textbook", **cross)
-            figures.key(figure)
+        figures.key(figure)
         ax.axvline(1, color=figures.COLOURS["vermilion"], ls="--")
         ax.axvspan(1 / BAND, BAND, color=figures.COLOURS["vermilion"], alpha=0.12, lw=0)
         ax.set_xscale("log")
@@ -129,10 +143,11 @@ def draw(entries: list[Entry]) -> Figure:
         ticks = [t for t in (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100) if left <= t <= right]
         ax.set_xticks(ticks, [f"{t:g}" for t in ticks])
         ax.minorticks_off()
-        ax.set_ylim(-len(rows) + 0.4, 0.6)
+        ax.set_ylim(-len(rows) + 0.4, 0.5)
         ax.set_yticks(list(places.values()), [_name(e) for e in rows if isinstance(e, Entry)])
         for place, title in enumerate(rows):
             if isinstance(title, str):
+                ax.axhspan(-place - 0.5, -place + 0.5, color=BACKGROUND, **ROW)
                 ax.annotate(title, (0, -place), **HEADING)
         ax.grid(False, axis="y")
         ax.set_xlabel("measured / predicted")

@@ -109,7 +109,7 @@ def _ends(entry: Entry) -> list[str]:
     word = entry.facts.get("found", "measured")
     return [
         f"{name}: predicted {format_value(told.value, told.unit)}, {word} "
-        f"{format_value(found.value, found.unit)} ({format_value(found.ratio(told).value, '1')} times)"
+        f"{format_value(found.value, found.unit)}; {word} / predicted {found.ratio(told)}"
         for name, (told, found) in entry.ends.items()
     ]
 

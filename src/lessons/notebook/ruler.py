@@ -99,18 +99,24 @@ def drawable(value: float) -> bool:
     return 0 < value < math.inf
 
 
-def limits(marks: Sequence[Mark], predicted: float, roomy: bool = False) -> tuple[float, float]:
+def limits(
+    marks: Sequence[Mark], predicted: float, roomy: bool = False, unit: str = ""
+) -> tuple[float, float]:
     """Return the decimal logarithms of the ruler's ends: all marks, and at least half to twice the prediction.
 
     Args:
         marks: with drawable values; ends of intervals that are not drawable do not count.
         predicted: drawable too.
         roomy: a quarter to four times, for a guess that is still to come.
+        unit: shares ("%") of which none is above 100 % have an axis that ends there.
     """
     reach, margin = math.log10(4 if roomy else 2), math.log10(1.15)
     values = [v for m in marks for v in (m.value, m.low, m.high) if drawable(v)]
     logs = [math.log10(v) for v in values] + [math.log10(predicted) + s * reach for s in (-1, 1)]
-    return min(logs) - margin, max(logs) + margin
+    end = max(logs) + margin
+    if unit == "%" and max([predicted, *values]) <= 1:
+        end = min(end, 0.0)
+    return min(logs) - margin, end
 
 
 def ticks(low: float, high: float, most: int) -> list[float]:
@@ -144,7 +150,7 @@ def ruler(name: str, kind: str, unit: str, marks: Sequence[Mark], asks: bool = F
         return ""
     shown = [m for m in marks if drawable(m.value)]
     predicted = shown[-2].value
-    low, high = limits(shown, predicted, asks)
+    low, high = limits(shown, predicted, asks, unit)
     if asks:  # the page moves this mark to what the reader guesses, and names it
         middle = 10 ** ((low + high) / 2)
         shown = [Mark("guess", "", middle, middle, middle), *shown]
@@ -204,7 +210,7 @@ def _axis(scale: Scale, unit: str, bottom: float, size: Size) -> str:
         x, text = scale.place(value), _short(value, unit, 1)
         if unit in UNPREFIXED:
             text = text.removesuffix(f" {unit}")
-        half = CHARACTER * size.font * len(text) / 2
+        half = CHARACTER * size.font * (len(text) + text.count("%")) / 2  # the widest of all signs
         middle = min(max(x, half), scale.right + EDGE - half)
         parts.append(f'<path d="M {x:.1f} 0 V {bottom:g}" stroke="{faint}" stroke-width="0.7"/>')
         parts.append(f'<path d="M {x:.1f} {bottom:g} v 4" stroke="{ink}" stroke-width="1"/>')

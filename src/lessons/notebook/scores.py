@@ -98,7 +98,11 @@ def summary(entries: list[Entry] | None = None) -> str:
     quarter = (
         f"*Within a quarter* means that the larger number is at most {BAND:g} times the smaller, so that "
     )
-    lines += ["", f"{quarter}measured over predicted lies between {1 / BAND:g} and {BAND:g}."]
+    lines += [
+        "",
+        f"{quarter}measured over predicted lies between {1 / BAND:g} and {BAND:g}. For estimates and ratios "
+        "its whole interval decides: inside, they held; outside, they missed; over an edge, this run can't tell.",
+    ]
     if (worst := widest(entries)) is not None:
         lines += [
             "",
@@ -122,16 +126,18 @@ def _bounds(entries: list[Entry]) -> str:
 
 def _estimates(entries: list[Entry]) -> str:
     factors = [e for e in (error(entry) for entry in entries) if e < math.inf]
+    held = f"{count(entries)[HELD]} held with their whole interval within a quarter"
     if not factors:
-        return "none has a factor between measured and predicted"
+        return f"{held}; none has a factor between measured and predicted"
     near, twice = (sum(within(factor, band) for factor in factors) for band in (BAND, 2))
     typical = format_value(math.exp(fmean(math.log(factor) for factor in factors)), "1")
-    return f"{near} within a quarter, {twice} within a factor of 2; the geometric mean error is a factor of {typical}"
+    return (
+        f"{held}; of the measured values themselves {near} lie within a quarter and {twice} within a factor of 2, "
+        f"and the geometric mean error is a factor of {typical}"
+    )
 
 
 def _ratios(entries: list[Entry]) -> str:
     held, cancel = count(entries)[HELD], sum(verdict(e) == CANCEL for e in entries)
-    text = f"{held} came out as predicted, and so did the values that they divide"
-    return text + (
-        f"; in {cancel} the ratio did and the values did not: their errors cancel" if cancel else ""
-    )
+    text = f"{held} came out as predicted, and neither of the values that they divide surely missed"
+    return text + (f"; in {cancel} the ratio did and a value surely missed: errors cancel" if cancel else "")

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from lessons.units import Quantity
+
+NUMBER = re.compile(r"[-+−±<>≤≥≈~]? ?\d")  # how a text that is a number begins
+SHORT = 24  # letters of a text that is not broken into lines
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,9 @@ class Table:
 
     def _repr_html_(self) -> str:
         classes = [' class="number"' if right else "" for right in self.numeric]
+        # A phone would break "Llama-2-7B" at its hyphens.
+        if classes and not self.numeric[0] and all(len(row[0]) <= SHORT for row in self.rows):
+            classes[0] = ' class="name"'
         cells = lambda tag, line: "".join(  # noqa: E731
             f"<{tag}{kind}>{html.escape(cell)}</{tag}>" for cell, kind in zip(line, classes)
         )
@@ -60,7 +67,8 @@ def table(rows: Sequence[Sequence[Any]], columns: Sequence[str], caption: str = 
 
     Args:
         rows: one sequence of cells for each row. A ``Quantity`` is shown with its unit and interval, a float
-            with three significant digits, None as an empty cell, anything else as ``str`` gives it.
+            with three significant digits, None as an empty cell, anything else as ``str`` gives it. A column of
+            short texts that all begin with a digit counts as one of numbers.
         columns: the headings, one for each cell of a row.
         caption: one line above the table.
 
@@ -70,11 +78,17 @@ def table(rows: Sequence[Sequence[Any]], columns: Sequence[str], caption: str = 
     for row in rows:
         if len(row) != len(columns):
             raise ValueError(f"the row {list(row)} has {len(row)} cells for {len(columns)} columns")
-    numeric = tuple(
-        any(isinstance(row[i], (int, float, Quantity)) for row in rows) for i in range(len(columns))
-    )
     texts = tuple(tuple(_text(cell) for cell in row) for row in rows)
+    numeric = tuple(
+        any(isinstance(row[i], (int, float, Quantity)) for row in rows) or _numbers([row[i] for row in texts])
+        for i in range(len(columns))
+    )
     return Table(tuple(columns), texts, numeric, caption)
+
+
+def _numbers(texts: Sequence[str]) -> bool:
+    filled = [text for text in texts if text]
+    return bool(filled) and all(NUMBER.match(text) and len(text) <= SHORT for text in filled)
 
 
 def _text(cell: Any) -> str:
