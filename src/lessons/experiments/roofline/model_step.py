@@ -171,8 +171,10 @@ def _fixed(prediction: Outcome, result: Outcome, name: str) -> Quantity:
     few, many = (prediction.data[phase][name]["bytes"] for phase in ("decode", "prefill"))
     short, long = (result.data[phase][name] for phase in ("decode", "prefill"))
     grows = long.ratio(short)  # so many times as long for many / few times the bytes
-    share = [(many / few - g) / (many / few - 1) for g in (grows.value, grows.high, grows.low)]
-    return Quantity(*(share[0], "%", *(min(1.0, s) for s in share[1:])), min(short.n, long.n))
+    value, low, high = (
+        min(1.0, (many / few - g) / (many / few - 1)) for g in (grows.value, grows.high, grows.low)
+    )
+    return Quantity(value, "%", low, high, grows.n)
 
 
 def _listed(names: list[str], values: list[Quantity] | None = None) -> str:
