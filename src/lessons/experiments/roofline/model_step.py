@@ -86,7 +86,7 @@ class ModelStep(Experiment):
         calls = prediction.data["calls"]
         for ax, lower, phase in zip(figure.axes, figure.axes[2:], self.phases()):
             expected, found = prediction.data[phase], result.data[phase]
-            roofs(ax, prediction.data["peak"], prediction.data["bandwidths"], low=0.1, high=128)
+            roofs(ax, prediction.data["peak"], prediction.data["bandwidths"], low=0.1, high=512)
             works = {name: Work(expected[name]["flop"], expected[name]["bytes"]) for name in found}
             rates = {name: seconds.inverse(works[name].flop, "FLOP/s") for name, seconds in found.items()}
             intensities = [works[name].intensity for name in rates]
