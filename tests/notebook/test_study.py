@@ -79,7 +79,7 @@ class Beyond(Answer):
 @pytest.fixture
 def ledger(tmp_path, monkeypatch):
     monkeypatch.setenv("LESSONS_LEDGER", str(tmp_path / "ledger"))
-    passport = type("P", (), {"fingerprint": "made up"})()
+    passport = type("P", (), {"fingerprint": "made up", "doubts": {}})()
     monkeypatch.setattr(sys.modules["lessons.notebook.study"], "this_passport", lambda: passport)
     InteractiveShell.instance()
     return Ledger()
