@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from lessons import figures
 from lessons.datasheets import model
 from lessons.experiments import looks
 from lessons.experiments import roofline as x
