@@ -1,13 +1,15 @@
+from dataclasses import replace
 
 import pytest
 
+from lessons import figures
 from lessons.datasheets import model
 from lessons.experiments import looks
 from lessons.experiments import roofline as x
 from lessons.experiments.base import Outcome
 from lessons.experiments.roofline import step as roofline_step
 from lessons.experiments.roofline.batch import crossing
-from lessons.experiments.roofline.sweep import at_ridge, bend
+from lessons.experiments.roofline.sweep import at_bend, bend
 from lessons.passport import Passport
 from lessons.units import Quantity
 
@@ -32,30 +34,36 @@ def near(value, unit, share=0.02):
 
 
 def sweep_result(bend=10.0, knee=0.9, peak=160e9, name="dram"):
-    """A measured sweep of one level whose asymptotes cross at ``bend``."""
-    intensity = [0.25, 1.0, 10.0, 40.0, 160.0]
-    rate = [near(r, "FLOP/s") for r in [*(i * peak / bend for i in intensity[:2]), knee * 160e9, peak, peak]]
-    points = {"bytes": 8e6, "degree": [1, 4, 40, 160, 640], "intensity": intensity, "rate": rate}
+    """A measured sweep of one level whose asymptotes cross at ``bend``, where it reaches ``knee`` of both."""
+    intensity = [bend * f for f in (1 / 40, 1 / 10, 1, 4, 16)]
+    rate = [near(r, "FLOP/s") for r in [*(i * peak / bend for i in intensity[:2]), knee * peak, peak, peak]]
+    points = {"bytes": 8e6, "degree": [4 * i for i in intensity], "intensity": intensity, "rate": rate}
     return Outcome(near(bend, "FLOP/B"), {name: points})
 
 
-def batch_result(rows, library):
+def batch_result(rows, library, first=1.0, further=1.0, machine=None):
+    """Times of products whose first row, and each further one, take so many times what is predicted."""
+    p = x.batch.predict(machine or passport()).data
+    ours = [first * p["first"] + (m - 1) * further * p["further"] for m in (1, 2, 4, 8)]
     data = {
-        "outputs": 8,
+        "outputs": round(p["first"] * p["bandwidth"] / (4 * x.batch.inputs)),
         "rows": [1, 2, 4, 8, 64],
-        "ours": [near(1.0, "s")] * 4,
-        "library": [near(library, "s")] * 5,
+        "ours": [near(t, "s") for t in ours],
+        "library": [near(library * t, "s") for t in [*ours, 8 * ours[-1]]],
     }
     return Outcome(near(rows, "rows"), data)
 
 
-def model_result(times, machine=None, **slower):
-    """A step that takes ``times`` what is predicted, and each operation its bound but those that are slower."""
+def model_result(times, machine=None, prompt=1.0, **slower):
+    """A step that takes ``times`` what is predicted, and each operation its bound but those that are slower.
+
+    Those of the prompt take ``prompt`` times their bound.
+    """
     prediction = x.model_step.predict(machine or passport())
     foretold = prediction.data
     decode = {name: near(slower.get(name, 1.0) * w["seconds"], "s") for name, w in foretold["decode"].items()}
-    data = {"decode": decode, "prefill": {n: near(w["seconds"], "s") for n, w in foretold["prefill"].items()}}
-    return Outcome(near(times * prediction.quantity.value, "s"), data)
+    prefill = {name: near(prompt * w["seconds"], "s") for name, w in foretold["prefill"].items()}
+    return Outcome(near(times * prediction.quantity.value, "s"), {"decode": decode, "prefill": prefill})
 
 
 def fusion_result(*times):
@@ -73,49 +81,66 @@ CUDA = {
     "cuda.flops.float32": Quantity(160e9, "FLOP/s"),
     "cuda.bandwidth.copy.dram": Quantity(16e9, "B/s"),
 }
+LESS, MORE = "less-than-foreseen", "more-than-foreseen"
 BENDS = [
     (sweep_result(10.0, 0.95), ["as-foreseen", "overlap"]),
-    (sweep_result(10.0, 0.3), ["as-foreseen", "disturbed"]),
-    (sweep_result(6.0, 0.9), ["less-than-foreseen", "overlap", "over-the-roof", "roof-too-low"]),
-    (sweep_result(14.0, 0.9), ["more-than-foreseen", "overlap"]),
-    (sweep_result(12.5, 0.5), ["cant-tell", "knee-cant-tell"]),
+    (sweep_result(10.0, 0.3), ["as-foreseen", "slower-than-both"]),
+    (sweep_result(6.0, 0.9), [LESS, "slope-decides", "overlap", "roof-too-low"]),
+    (sweep_result(6.0, 0.9, 96e9), [LESS, "height-decides", "overlap"]),
+    (sweep_result(6.0, 0.9, 124e9), [LESS, "both-decide", "overlap", "roof-too-low"]),
+    (sweep_result(14.0, 0.9), [MORE, "slope-decides", "overlap"]),
+    (sweep_result(12.5, 0.5), ["cant-tell", "overlap-cant-tell"]),
     (sweep_result(9.0, 0.95), ["as-foreseen", "overlap", "over-the-roof"]),
+]
+OWN, ALIKE = "own-rows", "library-alike"
+ROWS = [
+    (batch_result(7, 2.0), [OWN, "library-slower", "doubled", "as-foreseen"]),
+    (batch_result(4, 1.0, further=2.0), [OWN, ALIKE, "doubled", LESS, "further-rows-decide"]),
+    (batch_result(4, 1.0, first=0.5), [OWN, "rates-too-low", ALIKE, "doubled", LESS, "first-row-decides"]),
+    (batch_result(30, 0.5), [OWN, "library-faster", "doubled", MORE, "both-decide"]),
+    (batch_result(30, 1.0, further=0.0), [OWN, ALIKE, "doubled", MORE, "both-decide"]),
+    (batch_result(8.7, 1.0), [OWN, ALIKE, "doubled", "cant-tell"]),
+    (batch_result(64, 1.0), [OWN, ALIKE, "not-doubled"]),
 ]
 EXAMPLES = [
     *[(x.sweep, passport(), result, findings) for result, findings in BENDS],
     *[(x.gpu_sweep, passport(**CUDA), result, findings) for result, findings in BENDS],
-    (x.batch, passport(), batch_result(7, 2.0), ["own-rows", "library-slower", "as-foreseen"]),
-    (x.batch, passport(), batch_result(4, 1.0), ["own-rows", "library-alike", "less-than-foreseen"]),
-    (x.batch, passport(), batch_result(30, 0.5), ["own-rows", "library-faster", "more-than-foreseen"]),
-    (x.batch, passport(), batch_result(8.7, 1.0), ["own-rows", "library-alike", "cant-tell"]),
-    (x.batch, passport(), batch_result(64, 1.0), ["own-rows", "library-alike", "not-doubled"]),
-    (x.batch, passport(**MANY), batch_result(16, 1.0), ["library-rows", "library-alike", "as-foreseen"]),
+    *[(x.batch, passport(), result, findings) for result, findings in ROWS],
+    (
+        x.batch,
+        passport(**MANY),
+        batch_result(16, 1.0, machine=passport(**MANY)),
+        ["library-rows", ALIKE, "doubled", "as-foreseen"],
+    ),
     (x.model_step, passport(), model_result(1.0), ["as-foreseen", "no-calls"]),
-    (x.model_step, passport(), model_result(1.5, norm=9.0), ["more-than-foreseen", "calls"]),
+    (x.model_step, passport(), model_result(1.5, norm=9.0), [MORE, "calls"]),
+    (x.model_step, passport(), model_result(1.5, prompt=9.0, norm=9.0), [MORE, "small-slow"]),
     (x.model_step, passport(), model_result(1.25, down=9.0), ["cant-tell", "below-their-roof", "no-calls"]),
-    (x.model_step, passport(), model_result(0.6), ["less-than-foreseen", "memory-faster", "no-calls"]),
-    (x.model_step, ENDS, model_result(0.7, ENDS), ["less-than-foreseen", "ends-hidden", "no-calls"]),
-    (x.fusion, passport(), fusion_result(9, 3, 1.5, 1), ["faults-most", "blocked-slower", "cant-tell"]),
-    (x.fusion, passport(), fusion_result(7.2, 7, 1.0, 1), ["traffic-most", "blocked-alike", "as-foreseen"]),
-    (
-        x.fusion,
-        passport(),
-        fusion_result(20, 10.5, 1.0, 1),
-        ["parts-cant-tell", "blocked-alike", "more-than-foreseen"],
-    ),
-    (
-        x.fusion,
-        passport(),
-        fusion_result(4, 2, 1.0, 1),
-        ["faults-most", "blocked-alike", "less-than-foreseen"],
-    ),
-    (
-        x.fusion,
-        passport(),
-        fusion_result(14.4, 14, 2.0, 2),
-        ["traffic-most", "blocked-alike", "errors-cancel"],
-    ),
-    (x.fusion, passport(), fusion_result(1, 1, 0.8, 1), ["no-gain", "blocked-faster", "less-than-foreseen"]),
+    (x.model_step, passport(), model_result(0.6), [LESS, "memory-faster", "no-calls"]),
+    (x.model_step, ENDS, model_result(0.7, ENDS), [LESS, "ends-hidden", "no-calls"]),
+    (x.model_step, ENDS, model_result(0.3, ENDS), [LESS, "memory-faster", "ends-too-long", "no-calls"]),
+    *[
+        (x.fusion, passport(), fusion_result(*times), findings)
+        for times, findings in (
+            ((9, 3, 1.5, 1), ["faults-most", "blocked-slower", "cant-tell"]),
+            ((7.2, 7, 1.0, 1), ["traffic-most", "blocked-alike", "as-foreseen"]),
+            ((20, 10.5, 1.0, 1), ["parts-cant-tell", "blocked-alike", MORE, "fresh-memory-decides"]),
+            ((4, 2, 1.0, 1), ["faults-most", "blocked-alike", LESS, "fresh-memory-decides"]),
+            ((14.4, 14, 2.0, 2), ["traffic-most", "blocked-alike", "errors-cancel"]),
+            ((1, 1, 0.8, 1), ["no-gain", "blocked-faster", LESS, "fresh-memory-decides"]),
+            (
+                (5.2, 3.5, 0.5, 0.5),
+                ["traffic-most", "blocked-alike", MORE, "copy-decides", "faster-than-the-passport"],
+            ),
+            (
+                (2, 0.6, 0.8, 0.2),
+                [
+                    *("faults-most", "blocked-slower", "blocked-no-gain"),
+                    *(MORE, "both-decide", "faster-than-the-passport"),
+                ],
+            ),
+        )
+    ],
 ]
 
 
@@ -125,9 +150,10 @@ def test_the_bend_is_the_ridge():
     assert bend(sweep_result(bend=12.5, knee=0.7).data["dram"]).value == pytest.approx(12.5)
 
 
-def test_without_overlap_the_ridge_itself_reaches_a_half():
-    share, apart = at_ridge(x.sweep.predict(passport()), sweep_result(knee=0.7).data["dram"])
-    assert share.value == pytest.approx(0.7) and apart == pytest.approx(0.5)
+def test_at_the_bend_loads_and_arithmetic_take_equally_long():
+    loads, sums, took, degree = at_bend(sweep_result(knee=0.7).data["dram"])
+    assert degree == 40 and loads.value == pytest.approx(sums.value)
+    assert took.value == pytest.approx(loads.value / 0.7)
 
 
 def test_rows_for_twice_the_time():
@@ -174,3 +200,18 @@ def test_the_machine_has_a_roof_of_all_threads_where_there_are_more():
     picture = looks.machine(two)
     assert "All 2 threads have" in picture.alt and picture.alt.endswith("ridge at 10.")
     assert "2 threads, DRAM, 30.0 GB/s" in picture.html
+
+
+def test_a_roof_of_all_threads_that_is_the_lower_one_hides_no_other_and_says_that_it_is_doubtful():
+    rows = {
+        "cpu.bandwidth.read.dram.2": Quantity(15e9, "B/s"),
+        "cpu.flops.float32.2": Quantity(8e9, "FLOP/s"),
+    }
+    busy = replace(passport(**rows), doubts={"cpu.flops.float32.2": "less than half of one"})
+    busy.machine["cores"] = 2
+    figure, tops = figures.new, []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(figures, "new", lambda *a, **k: tops.append(figure(*a, **k)) or tops[-1])
+        picture = looks.machine(busy)
+    assert tops[0][1][0].get_ylim()[1] > 160e9
+    assert "2 threads, DRAM, 15.0 GB/s, doubtful" in picture.html

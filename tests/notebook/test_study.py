@@ -14,6 +14,7 @@ from IPython.utils.capture import capture_output
 
 from lessons.errors import LessonError
 from lessons.experiments.base import Experiment, Outcome, Unavailable
+from lessons.experiments.derivation import Derivation, Operand
 from lessons.notebook import study as study_function
 from lessons.notebook.report_card import card, ratios
 from lessons.passport import PassportError
@@ -62,6 +63,18 @@ class Imagined(Answer):
     simulated = True
 
 
+class Summed(Answer):
+    row = "cpu.busy"
+
+    def predict(self, passport):
+        by = Derivation("t", {"t": Operand("a time", Quantity(2.0, "s").of(self.row))})
+        return Outcome(by.quantity("s"), {"x": [1, 2]}, by=by)
+
+
+class Surely(Summed):
+    row = "cpu.quiet"
+
+
 class Missing(Answer):
     id = "intro.missing"
 
@@ -79,7 +92,7 @@ class Beyond(Answer):
 @pytest.fixture
 def ledger(tmp_path, monkeypatch):
     monkeypatch.setenv("LESSONS_LEDGER", str(tmp_path / "ledger"))
-    passport = type("P", (), {"fingerprint": "made up"})()
+    passport = type("P", (), {"fingerprint": "made up", "doubts": {"cpu.busy": "its interval is wide"}})()
     monkeypatch.setattr(sys.modules["lessons.notebook.study"], "this_passport", lambda: passport)
     InteractiveShell.instance()
     return Ledger()
@@ -103,6 +116,12 @@ def test_study_shows_question_numbers_figure_and_text_and_writes_the_ledger(ledg
     assert entry.ratio.value == pytest.approx(1.5)
     assert entry.facts["ratio"] == "1.5" and entry.facts["measured"] == "3.00 s (2.50 to 3.50)"
     assert entry.findings == ("longer",) and entry.ends == {}
+
+
+@pytest.mark.parametrize(("kind", "doubtful"), [(Summed, True), (Surely, False)])
+def test_a_sum_from_a_doubtful_row_of_the_passport_says_so(ledger, kind, doubtful):
+    shown = "".join(str(o.data) for o in displayed(kind()))
+    assert kind.row in shown and (f"{kind.row}, doubtful" in shown) == doubtful
 
 
 def test_the_ledger_gets_both_values_of_a_ratio(ledger):

@@ -89,12 +89,15 @@ def machine(passport: Passport, kind: str = "read"):
         ceiling(ax, passport.matmul("float32").value)
         top = peak
         if passport.threads > 1:
-            top, slope = passport.flops("float32", None).value, passport.bandwidth(kind, "dram", None).value
-            name = f"{passport.threads} threads, DRAM, {format_value(slope, 'B/s')}"
-            intensities = [1 / 16, min(top / slope, 256), 256]
-            heights = [attainable(i, top, slope) for i in intensities]
+            flat, slope = passport.flops("float32", None), passport.bandwidth(kind, "dram", None)
+            doubtful = ", doubtful" * any(row.source in passport.doubts for row in (flat, slope))
+            name = f"{passport.threads} threads, DRAM, {format_value(slope.value, 'B/s')}{doubtful}"
+            ridge = flat.value / slope.value
+            intensities = [1 / 16, min(max(ridge, 1 / 16), 256), 256]
+            heights = [attainable(i, flat.value, slope.value) for i in intensities]
             figures.predicted(ax, intensities, heights, name, color=FOREGROUND)
-            facts["ridge"] = f"{top / slope:.3g}"
+            top = max(peak, flat.value)  # busy cores may reach less together than one alone
+            facts["ridge"] = f"{ridge:.3g}"
             told.append("alt all-threads")
         ax.set_ylim(top=2 * top)
         figures.key(figure)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +44,7 @@ class Card:
         guess: the reader's own, in the experiment's base unit.
         badge: where a recorded result comes from; nothing for one of this machine.
         asks: the web page asks for a guess before it shows the rest (book/assets/guess.js); only without a ``guess``.
+        doubts: rows of the passport that the prediction was made from and that cannot be right.
     """
 
     experiment: Experiment
@@ -51,6 +53,7 @@ class Card:
     guess: float | None = None
     badge: str = ""
     asks: bool = False
+    doubts: Collection[str] = ()
 
     @property
     def found(self) -> str:
@@ -95,7 +98,7 @@ class Card:
         heads = [self.experiment.question, f"[{KINDS[self.experiment.kind]}]", self.badge]
         parts = [
             "\n".join(filter(None, heads)),
-            sum_text(self.prediction),
+            sum_text(self.prediction, self.doubts),
             f"{values}\nverdict: {WORDS[self.verdict]}",
             str(self.ends or ""),
         ]
@@ -111,7 +114,7 @@ class Card:
             f'{self._data()} style="{FRAME}">'
             f'<p class="lessons-kind"><small>{html.escape(said)}</small></p>'
             f'<p class="lessons-question"><strong>{html.escape(experiment.question)}</strong></p>{badge}'
-            f"{sum_html(self.prediction)}{self._outcome()}{self._code()}</section>"
+            f"{sum_html(self.prediction, self.doubts)}{self._outcome()}{self._code()}</section>"
         )
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:

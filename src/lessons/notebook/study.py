@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cache
 from types import EllipsisType
 from typing import Any, SupportsFloat
@@ -48,7 +48,7 @@ def study(experiment: Experiment, guess: Quantity | SupportsFloat | EllipsisType
         return
     ledger = Ledger()
     guessed = ledger.guess(experiment.id) if guessed is None else guessed
-    show(experiment, prediction, result, guessed, asks=asks and guessed is None)
+    show(experiment, prediction, result, guessed, asks=asks and guessed is None, doubts=passport.doubts)
     if name:
         _show(_markdown(f"*This result is not on the report card, because `{name}` was changed.*"))
         return
@@ -115,6 +115,7 @@ def show(
     guess: float | None = None,
     badge: str = "",
     asks: bool = False,
+    doubts: Collection[str] = (),
 ) -> None:
     """Display a prediction and a result: the card, the figure, the explanation.
 
@@ -124,10 +125,11 @@ def show(
         guess: the reader's own.
         badge: where the result comes from, when it was not measured just now.
         asks: the web page asks for a guess first.
+        doubts: rows of the passport that cannot be right.
     """
     from lessons.notebook.card import Card
 
-    _show(Card(experiment, prediction, result, guess, badge, asks))
+    _show(Card(experiment, prediction, result, guess, badge, asks, doubts))
     if experiment.panels:
         _show(picture(experiment, prediction, result))
     _show(_markdown(experiment.explain(prediction, result)))

@@ -14,7 +14,7 @@ from lessons.formulas.roofline import gemm, time_bound
 from lessons.kernels.gemv import MAX_ROWS
 from lessons.measure import time
 from lessons.measure.conditions import one_thread
-from lessons.measure.verdict import FORESEEN, differs
+from lessons.measure.verdict import AS_FORESEEN, FORESEEN, LESS, MORE, differs, foreseen
 from lessons.units import Quantity, format_value
 
 
@@ -25,9 +25,10 @@ class Batch(Experiment):
     unit = "rows"
     SMALL = {"limit": 1 << 20}
     FINDINGS = (
-        *("own-rows", "library-rows"),
+        *("own-rows", "library-rows", "rates-too-low"),
         *("library-slower", "library-alike", "library-faster"),
-        *("not-doubled", *FORESEEN),
+        *("not-doubled", "doubled", *FORESEEN),
+        *("first-row-decides", "further-rows-decide", "both-decide"),
     )
     panels = (1, 2)
     inputs = 2048
@@ -57,8 +58,9 @@ class Batch(Experiment):
             "1 + (W / R) / (F / Q)", {**operands, "Q": Operand("our product of few rows", ours)}
         )
         own = doubled.value <= MAX_ROWS
-        if not own:  # then it is torch's product that is the faster one
-            doubled = Derivation(f"max({MAX_ROWS}, {due.formula})", due.operands)
+        if not own:  # our kernel ends before its time has doubled, and torch's product goes on
+            most = Operand("the most rows of our product", Quantity(MAX_ROWS, "rows"), "counted")
+            doubled = Derivation(f"max(m, {due.formula})", {"m": most, **due.operands})
         peak = passport.flops("float32").value
         return Outcome(
             doubled.quantity(self.unit),
@@ -69,6 +71,9 @@ class Batch(Experiment):
                 "peak": peak,
                 "matmul": library.value,
                 "bandwidth": read.value,
+                "product": ours.value,
+                "first": textbook[0],
+                "further": one,
             },
             textbook=due.quantity(self.unit),
             by=doubled,
@@ -127,27 +132,105 @@ class Batch(Experiment):
         figures.key(figure)
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
-        data = result.data
+        p, data = prediction.data, result.data
         last = len(data["ours"]) - 1
+        below, above = _around(data["rows"], result.quantity.value)
+        first, further = _costs(result)
         return {
             "m": data["rows"][last],
+            "most": MAX_ROWS,
             "cost": format_value(data["ours"][last].value / data["ours"][0].value, "1"),
             "last": data["rows"][-1],
+            "below": below,
+            "above": above,
             "gap": format_value(data["library"][last].value / data["ours"][last].value, "1"),
             "rows": format_value(result.quantity.value, "rows", 2),
             "due": format_value(prediction.quantity.value, "rows", 2),
+            "product": format_value(p["product"], "FLOP/s"),
+            "first": format_value(first.value, "s"),
+            "first_due": format_value(p["first"], "s"),
+            "further": format_value(further.value, "s"),
+            "further_due": format_value(p["further"], "s"),
+            "all_due": format_value(1 + (MAX_ROWS - 1) * p["further"] / p["first"], "1", 2),
+            "with_first": format_value(_due(prediction, first=first.value), "rows", 2),
+            "with_further": format_value(_due(prediction, further=further.value), "rows", 2),
+            "streamed": format_value(self._bytes(result) / first.value, "B/s"),
+            "bandwidth": format_value(p["bandwidth"], "B/s"),
+            "library_best": format_value(self._library(result).value, "FLOP/s"),
+            "matmul": format_value(p["matmul"], "FLOP/s"),
         }
 
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
+        p = prediction.data
         last = len(result.data["ours"]) - 1
         gap = differs(result.data["library"][last].ratio(result.data["ours"][last]))
+        streamed = _costs(result)[0].inverse(self._bytes(result), "B/s")
+        too_fast = (
+            streamed.scaled(1 / p["bandwidth"], "1"),
+            self._library(result).scaled(1 / p["matmul"], "1"),
+        )
         found = [
-            "own-rows" if prediction.data["own"] else "library-rows",
+            "own-rows" if p["own"] else "library-rows",
+            *["rates-too-low"] * any(foreseen(rate) == MORE for rate in too_fast),
             {1: "library-slower", 0: "library-alike", -1: "library-faster"}[gap],
         ]
         if result.quantity.high >= result.data["rows"][-1]:
             return [*found, "not-doubled"]
-        return [*found, self.verdict(prediction, result)]
+        verdict = self.verdict(prediction, result)
+        return [
+            *found,
+            "doubled",
+            verdict,
+            *([_cause(prediction, result)] if verdict in (LESS, MORE) else []),
+        ]
+
+    def _bytes(self, result: Outcome) -> int:
+        return 4 * result.data["outputs"] * self.inputs
+
+    def _library(self, result: Outcome) -> Quantity:
+        """Return the highest rate that torch's product reached, in FLOP/s."""
+        rates = [
+            q.inverse(gemm(m, result.data["outputs"], self.inputs, 4).flop, "FLOP/s")
+            for m, q in zip(result.data["rows"], result.data["library"])
+        ]
+        return max(rates, key=lambda rate: rate.value)
+
+
+def _costs(result: Outcome) -> tuple[Quantity, Quantity]:
+    """Return what our product takes for the first row, and on average for each further one, in seconds."""
+    ours = result.data["ours"]
+    first, last, more = ours[0], ours[-1], result.data["rows"][len(ours) - 1] - 1
+    low, high = ((a - b) / more for a, b in ((last.low, first.high), (last.high, first.low)))
+    return first, Quantity((last.value - first.value) / more, "s", low, high, last.n)
+
+
+def _due(prediction: Outcome, first: float | None = None, further: float | None = None) -> float:
+    """Return the rows that the prediction gives with a measured time in the place of one of its own."""
+    p = prediction.data
+    first = p["first"] if first is None else first
+    further = p["further"] if further is None else further
+    own = 1 + first / further if further > 0 else math.inf
+    # Of torch's product the time is known from the passport alone: two FLOP for each weight of four bytes.
+    torch = 2 * first * p["matmul"] / (p["further"] * p["product"])
+    return own if own <= MAX_ROWS else max(MAX_ROWS, torch)
+
+
+def _cause(prediction: Outcome, result: Outcome) -> str:
+    """Return which time makes the miss: the one that, measured, brings the prediction near with the other as it was."""
+    first, further = _costs(result)
+    for key, due in (
+        ("first-row-decides", _due(prediction, first=first.value)),
+        ("further-rows-decide", _due(prediction, further=further.value)),
+    ):
+        if foreseen(result.quantity.scaled(1 / due, "1")) == AS_FORESEEN:
+            return key
+    return "both-decide"
+
+
+def _around(rows: list[int], at: float) -> tuple[int, int]:
+    """Return the two numbers of rows that were run and between which ``at`` lies."""
+    i = next((i for i in range(1, len(rows)) if rows[i] >= at), len(rows) - 1)
+    return rows[i - 1], rows[i]
 
 
 def _best(ours: list[Quantity], library: list[Quantity]) -> list[Quantity]:

@@ -23,7 +23,14 @@ def draw() -> Any:
         words = {"ha": "center", "va": "center", "color": FOREGROUND}
         ax.text(1.4, 0.1, said["memory"], **words)
         ax.text(72, 0.1, said["arithmetic"], **words)
-        ax.text(ridge, 0.022, " ridge: peak / bandwidth", ha="left", va="center", color=FOREGROUND)
+        ax.annotate(
+            "ridge: peak / bandwidth",
+            (ridge, 0.022),
+            (6, 0),
+            textcoords="offset points",
+            va="center",
+            color=FOREGROUND,
+        )
         ax.text(0.75, 1.6, "slope: bandwidth", rotation=38, rotation_mode="anchor", **words)
         ax.text(72, peak * 1.35, "flat: peak arithmetic", **words)
         marks = {"one token": (0.5, 0.45), "a prompt": (120, 6.0), "a small operation": (0.25, 0.03)}

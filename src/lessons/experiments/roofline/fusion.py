@@ -11,7 +11,7 @@ from lessons.experiments.roofline.sizes import GIB, memory_bytes
 from lessons.formulas.memory import first_touch_time, write_allocate_factor
 from lessons.kernels.fused.reference import BLOCK
 from lessons.measure import time
-from lessons.measure.verdict import JUDGED, differs
+from lessons.measure.verdict import AS_FORESEEN, JUDGED, LESS, MORE, differs, foreseen
 from lessons.units import Quantity, format_value
 
 WAYS = ("naive", "preallocated", "blocked", "fused")
@@ -27,8 +27,8 @@ class Fusion(Experiment):
     SMALL = {"limit": 1 << 20}
     FINDINGS = (
         *("no-gain", "faults-most", "traffic-most", "parts-cant-tell"),
-        *("blocked-slower", "blocked-faster", "blocked-alike"),
-        *JUDGED,
+        *("blocked-slower", "blocked-faster", "blocked-alike", "blocked-no-gain"),
+        *(*JUDGED, "copy-decides", "fresh-memory-decides", "both-decide", "faster-than-the-passport"),
     )
 
     def __init__(self, limit: int = GIB) -> None:
@@ -112,17 +112,43 @@ class Fusion(Experiment):
             "no_allocation": f"{naive / preallocated:.1f}",
             "one_pass": f"{preallocated / fused:.1f}",
             "blocked": f"{blocked / fused:.2f}",
+            "blocked_takes": format_value(blocked, "s"),
+            "naive_ratio": format_value(naive / prediction.ends["naive"].value, "1", 2),
+            "fused_ratio": format_value(fused / prediction.ends["fused"].value, "1", 2),
+            "with_copy": format_value(_with_copy(prediction, result), "1"),
+            "faults": format_value(prediction.data["parts"]["naive"]["faults"], "s"),
             "calls": f"{prediction.data['calls']:,}",
             "times": ", ".join(f"{way} {format_value(result.data[way].value, 's')}" for way in WAYS),
         }
 
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
-        by_hand = differs(result.data["blocked"].ratio(result.data["fused"]))
+        data = result.data
+        by_hand = differs(data["blocked"].ratio(data["fused"]))
+        verdict = self.verdict(prediction, result)
+        ends = [data[way].ratio(prediction.ends[way]) for way in ENDS]
         return [
             _saved(result),
             {1: "blocked-slower", -1: "blocked-faster", 0: "blocked-alike"}[by_hand],
-            self.verdict(prediction, result),
+            *["blocked-no-gain"] * (differs(data["blocked"].ratio(data["preallocated"])) > 0),
+            verdict,
+            *([_cause(prediction, result)] if verdict in (LESS, MORE) else []),
+            *["faster-than-the-passport"] * all(foreseen(end) == LESS for end in ends),
         ]
+
+
+def _with_copy(prediction: Outcome, result: Outcome) -> float:
+    """Return the predicted gain with the measured fused pass in the place of the passport's copy."""
+    fused, faults = result.data["fused"].value, prediction.data["parts"]["naive"]["faults"]
+    return (4 * fused + faults) / fused
+
+
+def _cause(prediction: Outcome, result: Outcome) -> str:
+    """Return what makes the miss: what, measured, brings the prediction near with all else as it was."""
+    if foreseen(result.quantity.scaled(1 / _with_copy(prediction, result), "1")) == AS_FORESEEN:
+        return "copy-decides"
+    if foreseen(result.data["fused"].ratio(prediction.ends["fused"])) == AS_FORESEEN:
+        return "fresh-memory-decides"
+    return "both-decide"
 
 
 def _saved(result: Outcome) -> str:

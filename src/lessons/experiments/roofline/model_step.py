@@ -24,7 +24,10 @@ class ModelStep(Experiment):
     id = "roofline.model"
     unit = "s"
     SMALL = {"context": 16, "prompt": 9}
-    FINDINGS = (*FORESEEN, "memory-faster", "ends-hidden", "below-their-roof", "calls", "no-calls")
+    FINDINGS = (
+        *(*FORESEEN, "memory-faster", "ends-hidden", "ends-too-long"),
+        *("below-their-roof", "calls", "small-slow", "no-calls"),
+    )
     panels = (2, 2)
 
     def __init__(self, name: str = "smollm2-135m", context: int = 1024, prompt: int = 128) -> None:
@@ -52,7 +55,7 @@ class ModelStep(Experiment):
         # One token does half a FLOP for each byte, so the bytes are the bound. And a product of one row brings the
         # lanes of a sum together at the end of each of the matrix's rows.
         rows = matrix_rows(shape)
-        data["row_ends"] = rows * row_end.value
+        data |= {"row_end": row_end.value, "row_ends": rows * row_end.value}
         by = Derivation(
             "B / R + n * e",
             {
@@ -83,7 +86,7 @@ class ModelStep(Experiment):
         calls = prediction.data["calls"]
         for ax, lower, phase in zip(figure.axes, figure.axes[2:], self.phases()):
             expected, found = prediction.data[phase], result.data[phase]
-            roofs(ax, prediction.data["peak"], prediction.data["bandwidths"], low=0.1, high=128)
+            roofs(ax, prediction.data["peak"], prediction.data["bandwidths"], low=0.1, high=512)
             works = {name: Work(expected[name]["flop"], expected[name]["bytes"]) for name in found}
             rates = {name: seconds.inverse(works[name].flop, "FLOP/s") for name, seconds in found.items()}
             intensities = [works[name].intensity for name in rates]
@@ -94,7 +97,7 @@ class ModelStep(Experiment):
             bounds = [calls[name] * expected[name]["seconds"] for name in names]
             times = [calls[name] * found[name].value for name in names]
             figures.bars(
-                lower, [place + 0.2 for place in places], bounds, "predicted time",
+                lower, [place + 0.2 for place in places], bounds, "predicted by the roofs alone",
                 predicted=True, lying=True, width=0.4, colour="vermilion",
             )  # fmt: skip
             figures.bars(
@@ -129,9 +132,16 @@ class ModelStep(Experiment):
             "gap": format_value(sum(gaps.values()), "s"),
             "wide": " and ".join(f"`{name}`" for name in wide),
             "in_wide": percent(sum(gaps[name] for name in wide) / (sum(gaps.values()) or math.inf)),
-            "small": ", ".join(f"`{name}`" for name in small) or "none",
+            "small": _listed(small),
+            "small_take": _listed(small, [result.data["decode"][name] for name in small]),
+            "small_due": _listed(small, [Quantity(bound[name]["seconds"], "s") for name in small]),
+            "prompt": self.prompt,
+            "prompt_take": _listed(small, [result.data["prefill"][name] for name in small]),
+            "fixed": _listed(small, [_fixed(prediction, result, name) for name in small]),
+            "row_end": format_value(prediction.data["row_end"], "s"),
+            "share": percent(result.quantity.value / prediction.quantity.value),
             "small_share": percent(sum(seconds[name] for name in small) / total),
-            "large": ", ".join(f"`{name}`" for name in large) or "none",
+            "large": _listed(large),
         }
 
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
@@ -142,7 +152,37 @@ class ModelStep(Experiment):
             assert prediction.textbook is not None
             bytes_alone = result.quantity.ratio(prediction.textbook)
             found.append("memory-faster" if differs(bytes_alone) < 0 else "ends-hidden")
-        return [*found, *["below-their-roof"] * bool(large), "calls" if small else "no-calls"]
+            if differs(result.quantity, prediction.data["row_ends"]) < 0:
+                found.append("ends-too-long")
+        fixed = all(differs(_fixed(prediction, result, name), 0.5) > 0 for name in small)
+        return [
+            *found,
+            *["below-their-roof"] * bool(large),
+            ("calls" if fixed else "small-slow") if small else "no-calls",
+        ]
+
+
+def _fixed(prediction: Outcome, result: Outcome, name: str) -> Quantity:
+    """Return which share of a decoded token's call does not depend on its bytes.
+
+    One call moves few bytes when decoding and many when prefilling. On the straight line through the two times, that
+    share is what would be left for no bytes.
+    """
+    few, many = (prediction.data[phase][name]["bytes"] for phase in ("decode", "prefill"))
+    short, long = (result.data[phase][name] for phase in ("decode", "prefill"))
+    grows = long.ratio(short)  # so many times as long for many / few times the bytes
+    value, low, high = (
+        min(1.0, (many / few - g) / (many / few - 1)) for g in (grows.value, grows.high, grows.low)
+    )
+    return Quantity(value, "%", low, high, grows.n)
+
+
+def _listed(names: list[str], values: list[Quantity] | None = None) -> str:
+    """Return operations as a sentence names them, each with its value where there are some."""
+    shown = [f"`{name}`" for name in names]
+    if values is not None:
+        shown = [f"{format_value(q.value, q.unit, 2)} ({name})" for name, q in zip(shown, values)]
+    return " and ".join(filter(None, (", ".join(shown[:-1]), *shown[-1:]))) or "none"
 
 
 def _missed(prediction: Outcome, result: Outcome) -> tuple[list[str], list[str]]:

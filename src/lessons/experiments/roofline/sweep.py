@@ -14,7 +14,7 @@ from lessons.experiments.looks import NAMES, colour, measured, roofs
 from lessons.experiments.roofline.sizes import GIB, memory_bytes
 from lessons.formulas.roofline import attainable, horner
 from lessons.measure import time
-from lessons.measure.verdict import BAND, FORESEEN, differs
+from lessons.measure.verdict import AS_FORESEEN, BAND, FORESEEN, LESS, MORE, differs, foreseen
 from lessons.passport import needs
 from lessons.units import Quantity, format_value, percent
 
@@ -25,7 +25,11 @@ class Sweep(Experiment):
     id = "roofline.sweep"
     unit = "FLOP/B"
     SMALL = {"limit": 1 << 20}
-    FINDINGS = (*FORESEEN, "overlap", "knee-cant-tell", "disturbed", "over-the-roof", "roof-too-low")
+    FINDINGS = (
+        *(*FORESEEN, "slope-decides", "height-decides", "both-decide"),
+        *("overlap", "overlap-cant-tell", "slower-than-both"),
+        *("over-the-roof", "roof-too-low"),
+    )
     panels = (1, 2)
 
     def __init__(self, limit: int = GIB) -> None:
@@ -60,7 +64,9 @@ class Sweep(Experiment):
         left, right = figure.axes
         peak, rates = prediction.data["peak"], prediction.data["bandwidths"]
         highest = max(max(points["intensity"]) for points in result.data.values())
-        roofs(left, peak, rates, low=0.2, high=highest)
+        # Past the predicted ridge too, so that the roof bends in the picture wherever the measured points do.
+        last = max(highest, 2 * prediction.quantity.value)
+        roofs(left, peak, rates, low=0.2, high=last)
         for level, points in result.data.items():
             x, y = points["intensity"], points["rate"]
             label = f"measured, {NAMES.get(level, level)}"
@@ -69,8 +75,10 @@ class Sweep(Experiment):
         points, rate = result.data["dram"], rates["dram"]
         works = [points["bytes"] * i for i in points["intensity"]]
         seconds = [r.inverse(work, "s") for r, work in zip(points["rate"], works)]
-        bound = [max(points["bytes"] / rate, work / peak) for work in works]
-        figures.predicted(right, points["degree"], bound, "the roof, as time")
+        first = horner(1).intensity
+        corners = [first, min(max(peak / rate, first), last), last]
+        bound = [points["bytes"] * max(1 / rate, i / peak) for i in corners]
+        figures.predicted(right, [i / first for i in corners], bound, "the roof, as time")
         measured(right, points["degree"], seconds, label="one pass, measured")
         right.set_xscale("log", base=2)
         right.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
@@ -80,32 +88,53 @@ class Sweep(Experiment):
         figures.key(figure)
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
-        share, apart = at_ridge(prediction, result.data["dram"])
+        points = result.data["dram"]
+        loads, sums, took, degree = at_bend(points)
         every = list(shares(prediction, result))
-        highest, steepest = asymptotes(result.data["dram"])
+        highest, steepest = asymptotes(points)
+        peak, copy = prediction.data["peak"], prediction.data["bandwidths"]["dram"]
         return {
             "best": format_value(highest.value, "FLOP/s"),
-            "peak": format_value(prediction.data["peak"], "FLOP/s"),
+            "peak": format_value(peak, "FLOP/s"),
             "steep": format_value(steepest.value, "B/s"),
-            "copy": format_value(prediction.data["bandwidths"]["dram"], "B/s"),
+            "copy": format_value(copy, "B/s"),
             "due": format_value(prediction.quantity.value, self.unit),
             "bend": format_value(result.quantity.value, self.unit),
-            "share": percent(share.value),
-            "apart": percent(apart),
+            "with_steep": format_value(peak / steepest.value, self.unit),
+            "with_best": format_value(highest.value / copy, self.unit),
+            "degree": degree,
+            "loads": format_value(loads.value, "s"),
+            "sums": format_value(sums.value, "s"),
+            "apart": format_value(loads.value + sums.value, "s"),
+            "took": format_value(took.value, "s"),
             "points": len(every),
             "over": len([share for share in every if differs(share) > 0]),
             "highest": percent(max(share.value for share in every), 3),
         }
 
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
-        knee = differs(*at_ridge(prediction, result.data["dram"]))
+        verdict = self.verdict(prediction, result)
+        loads, sums, took, _ = at_bend(result.data["dram"])
+        apart = Quantity(loads.value + sums.value, "s", loads.low + sums.low, loads.high + sums.high)
         above = [share for share in shares(prediction, result) if differs(share) > 0]
+        wrong = any(differs(share, BAND) > 0 for share in above)
         return [
-            self.verdict(prediction, result),
-            {1: "overlap", 0: "knee-cant-tell", -1: "disturbed"}[knee],
-            *["over-the-roof"] * bool(above),
-            *["roof-too-low"] * any(differs(share, BAND) > 0 for share in above),
+            verdict,
+            *([_cause(prediction, result)] if verdict in (LESS, MORE) else []),
+            {-1: "overlap", 0: "overlap-cant-tell", 1: "slower-than-both"}[differs(took.ratio(apart))],
+            *(["roof-too-low"] if wrong else ["over-the-roof"] * bool(above)),
         ]
+
+
+def _cause(prediction: Outcome, result: Outcome) -> str:
+    """Return which rate makes the miss: the one that, measured, brings the prediction near with the other as it was."""
+    best, steep = asymptotes(result.data["dram"])
+    peak, copy = prediction.data["peak"], prediction.data["bandwidths"]["dram"]
+    if foreseen(result.quantity.scaled(steep.value / peak, "1")) == AS_FORESEEN:
+        return "slope-decides"
+    if foreseen(result.quantity.scaled(copy / best.value, "1")) == AS_FORESEEN:
+        return "height-decides"
+    return "both-decide"
 
 
 class GpuSweep(Sweep):
@@ -180,16 +209,18 @@ def shares(prediction: Outcome, result: Outcome) -> Iterator[Quantity]:
             yield rate.scaled(1 / attainable(intensity, prediction.data["peak"], bandwidth), "1")
 
 
-def at_ridge(prediction: Outcome, points: dict[str, Any]) -> tuple[Quantity, float]:
-    """Return measured over roof at the point that lies nearest to the predicted ridge.
+def at_bend(points: dict[str, Any]) -> tuple[Quantity, Quantity, Quantity, int]:
+    """Return three times of the pass whose loads and arithmetic take most nearly equally long, and its degree.
 
-    And what it would be without any overlap, the loads first and then the arithmetic: a half at the ridge itself.
+    By the rates that this run reached itself: what the loads take alone at the steepest slope, what the arithmetic
+    takes alone at the highest rate, and what the pass took.
     """
-    peak, bandwidth = prediction.data["peak"], prediction.data["bandwidths"]["dram"]
-    target = prediction.quantity.value
-    rate, intensity = min(
-        zip(points["rate"], points["intensity"]), key=lambda point: abs(math.log(point[1] / target))
+    best, steep = asymptotes(points)
+    bend = best.value / steep.value
+    degree, intensity, rate = min(
+        zip(points["degree"], points["intensity"], points["rate"]),
+        key=lambda point: abs(math.log(point[1] / bend)),
     )
-    roof = attainable(intensity, peak, bandwidth)
-    apart = 1 / (1 / (intensity * bandwidth) + 1 / peak)
-    return rate.scaled(1 / roof, "1"), apart / roof
+    moved = points["bytes"]
+    work = moved * intensity
+    return steep.inverse(moved, "s"), best.inverse(work, "s"), rate.inverse(work, "s"), degree
