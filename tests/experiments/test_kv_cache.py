@@ -235,13 +235,14 @@ def both(experiment, gain, upper=1.0):
     return {first: spread(above, "s"), second: spread(above / gain, "s")}
 
 
-def indirect(alone, adjacent, placed, upper=1.0, by=0.03, now=1.0):
+def indirect(alone, adjacent, placed, contiguous=1.0, by=0.03, now=1.0):
+    """A result of ``indirection``; its contiguous time in multiples of the predicted one."""
     data = {
         "runs": [1, 64], "ratios": [spread(alone), spread(adjacent)], "mean_run": 20.0, "full": spread(1.5),
         "full_run": 2.0, "error": 1e-7, "seconds": spread(1e-3, "s"),
         "now": spread(now * 20e9, "B/s"),
     }  # fmt: skip
-    return Outcome(spread(placed, by=by), data, ends=both(x.indirection, placed, upper))
+    return Outcome(spread(placed, by=by), data, ends=both(x.indirection, placed, placed * contiguous))
 
 
 def shared(gain, error=0.0, upper=1.0):
@@ -311,16 +312,16 @@ EXAMPLES = [
             (indirect(0.9, 0.9, 0.9), ("faster", "free", "faster"), ["as-foreseen"]),
             (indirect(0.8, 1.0, 1.0), ("free", "faster", "free"), ["as-foreseen"]),
             (
-                indirect(2.0, 1.0, 1.0, upper=0.9),
+                indirect(2.0, 1.0, 1.0, contiguous=0.9),
                 ("free", "costs", "free"),
                 ["as-foreseen", "memory-beaten", "still-faster"],
             ),
             (
-                indirect(2.0, 1.0, 1.0, upper=0.9, now=1.3),
+                indirect(2.0, 1.0, 1.0, contiguous=0.9, now=1.3),
                 ("free", "costs", "free"),
                 ["as-foreseen", "memory-beaten", "passport-low"],
             ),
-            (indirect(2.0, 1.0, 1.0, upper=1.6), ("free", "costs", "free"), ["errors-cancel"]),
+            (indirect(2.0, 1.0, 1.0, contiguous=1.6), ("free", "costs", "free"), ["errors-cancel"]),
             (indirect(2.0, 1.0, 1.5), ("free", "costs", "costs"), ["more-than-foreseen"]),
             (indirect(2.0, 1.0, 0.7), ("free", "costs", "faster"), ["less-than-foreseen"]),
             (indirect(2.0, 1.0, 1.0, by=0.4), ("free", "costs", "free"), ["cant-tell"]),
