@@ -92,6 +92,19 @@ def unnamed(figure):
     return found
 
 
+PER = re.compile(r"\b(\w+s|block) an? (second|step|block|sequence|token|weight|layer|pass|request|user)\b")
+
+
+def said_without_per(figure):
+    """Return the labels that say a rate by "a": STYLE.md asks for "per"."""
+    said = [
+        words
+        for ax in figure.axes
+        for words in (ax.get_title(), ax.get_xlabel(), ax.get_ylabel(), *ax.get_legend_handles_labels()[1])
+    ]
+    return [words for words in said if PER.search(words)]
+
+
 def covered(figure):
     """Return what lies under a legend: points, lines between them, and bars."""
     legends = [*figure.legends, *(ax.get_legend() for ax in figure.axes if ax.get_legend())]
@@ -124,7 +137,12 @@ def looked(monkeypatch):
         save(figure, *args, **kwargs)
         if kwargs["format"] == "svg":
             figure.draw_without_rendering()
-            found.append((figure.get_figwidth(), [*violations(figure), *covered(figure), *unnamed(figure)]))
+            found.append(
+                (
+                    figure.get_figwidth(),
+                    [*violations(figure), *covered(figure), *unnamed(figure), *said_without_per(figure)],
+                )
+            )
 
     monkeypatch.setattr(Figure, "savefig", look)
     return found
@@ -193,6 +211,14 @@ def test_a_legend_over_data_is_found(kind_of, looked):
         ax.legend(loc="center")
 
     planted(draw)
+    assert all(wrong for _, wrong in looked) and len(looked) == 2
+
+
+@pytest.mark.parametrize(
+    "words", ["tokens a step", "half a block a sequence", "loads a second, times one walk"]
+)
+def test_a_rate_without_per_is_found(words, looked):
+    planted(lambda ax: figures.measured(ax, [0, 1], [0, 1], label=f"ours, {words}"))
     assert all(wrong for _, wrong in looked) and len(looked) == 2
 
 

@@ -11,7 +11,10 @@ from machines import MACHINES
 import lessons.experiments
 from lessons.experiments import text
 from lessons.experiments.base import Outcome, Unavailable
+from lessons.figures.captions import first_sentence
+from lessons.notebook import report_table, scores
 from lessons.passport import needs
+from lessons.results import Entry
 
 CHAPTERS = [found.name for found in pkgutil.iter_modules(lessons.experiments.__path__) if found.ispkg]
 EXPERIMENTS = [e for name in CHAPTERS for e in import_module(f"lessons.experiments.{name}").EXPERIMENTS]
@@ -94,6 +97,64 @@ def test_an_alternative_text_says_in_any_case_only_what_any_result_shows(experim
 )
 def test_a_planted_judgement_is_found(sentence):
     assert judgements(sentence)
+
+
+WORDS = 14  # of a caption
+ALTS = {
+    f"{path.parent.name}.{name}": passages["alt"]
+    for path in [text.FOLDER / "text.md", *sorted(text.FOLDER.glob("*/text.md"))]
+    for name, passages in text.sections(path).items()
+    if "alt" in passages
+}
+
+
+def faults_of_a_caption(alt):
+    """Return why the first sentence of an alternative text is no caption of a whole figure; facts come later."""
+    caption = first_sentence(alt)
+    found = {
+        "long": len(caption.split()) > WORDS,
+        "a part": re.match(r"(left|right|above|below|top|bottom)\b", caption, re.I),
+        "a number of this run": text.NAME.search(caption),
+    }
+    return [name for name, seen in found.items() if seen]
+
+
+@pytest.mark.parametrize("alt", ALTS.values(), ids=ALTS)
+def test_an_alternative_text_begins_with_a_caption_of_the_whole_figure(alt):
+    assert faults_of_a_caption(alt) == []
+
+
+@pytest.mark.parametrize(
+    ("alt", "faults"),
+    [
+        ("Left, a roofline. Right, the time.", ["a part"]),
+        ("Time to load the file. {by_way} in seconds.", ["a number of this run"]),
+        ("Time of a pass over as many tokens as there are requests in a step of it.", ["long"]),
+        ("Time of a pass against its tokens. Left, ours. Right, theirs.", []),
+    ],
+)
+def test_what_is_no_caption_is_found(alt, faults):
+    assert faults_of_a_caption(alt) == faults
+
+
+@pytest.mark.parametrize(
+    ("experiment", "passport", "result", "findings"), EXAMPLES, ids=[f"{e[0].id} {e[3]}" for e in EXAMPLES]
+)
+def test_the_report_card_has_a_reason_for_every_miss(experiment, passport, result, findings):
+    prediction = passport if isinstance(passport, Outcome) else experiment.predict(passport)
+    entry = Entry(
+        experiment.id,
+        experiment.title,
+        prediction.quantity,
+        result.quantity,
+        None,
+        "",
+        kind=experiment.kind,
+        verdict=experiment.verdict(prediction, result),
+        facts={name: str(fact) for name, fact in experiment.every_fact(prediction, result).items()},
+        findings=tuple(findings),
+    )
+    assert bool(report_table.reason(entry)) == (scores.outcome(entry) == scores.MISSED)
 
 
 def predicted(experiment, passport):

@@ -1,8 +1,5 @@
-import json
-
 import pytest
 
-from lessons import figures
 from lessons.datasheets import model
 from lessons.experiments import looks
 from lessons.experiments import roofline as x
@@ -11,7 +8,7 @@ from lessons.experiments.roofline import step as roofline_step
 from lessons.experiments.roofline.batch import crossing
 from lessons.experiments.roofline.sweep import at_ridge, bend
 from lessons.passport import Passport
-from lessons.units import MiB, Quantity
+from lessons.units import Quantity
 
 
 def passport(**changes):
@@ -163,18 +160,6 @@ def test_the_gain_of_fusion_is_traffic_and_faults():
     # 4,096 bytes in 409.6 ns: a page fault costs 0.1 ns a byte, and a copy at 16 GB/s 0.125 ns a byte.
     assert parts["naive"]["faults"] == pytest.approx(4 * fused * 0.1 / 0.125, rel=1e-3)
     assert parts["preallocated"]["traffic"] == pytest.approx(3 * fused)
-
-
-def test_the_cpu_experiments_run_and_draw_on_little_memory():
-    # Small sizes: this shows that all parts fit together, not how fast they are.
-    for experiment in (x.Sweep(MiB), x.Batch(MiB), x.Fusion(MiB), x.ModelStep(context=16, prompt=9)):
-        prediction, result = experiment.predict(passport()), experiment.run()
-        result = Outcome.from_json(json.loads(json.dumps(result.to_json())))
-        assert result.quantity.value > 0 and result.quantity.unit == experiment.unit
-        figure, _ = figures.new(experiment.panels)
-        experiment.draw(prediction, result, figure)
-        assert figures.render(figure, experiment.alt(prediction, result)).png
-        assert experiment.explain(prediction, result)
 
 
 def test_the_machine_has_a_roof_of_all_threads_where_there_are_more():

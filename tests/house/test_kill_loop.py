@@ -15,7 +15,7 @@ if os.name != "nt":
 
 @pytest.mark.slow
 def test_a_kill_costs_only_time(tmp_path):
-    assert kill_loop.loop(tmp_path, 8, seed=0, minutes=2, names=["passport", "report", "environment"]) == []
+    assert kill_loop.loop(tmp_path, 5, seed=0, minutes=2, names=["passport", "report", "environment"]) == []
 
 
 HALF = """

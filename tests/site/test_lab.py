@@ -47,12 +47,10 @@ def test_a_chapter_shows_what_its_page_shows(lab, chromium):
     shown = "\n".join(page.locator(".jp-RenderedMarkdown").all_inner_texts())
     assert re.findall(r"\{\w+\}`?|:label:|:class:", shown) == []
     assert "(Drepper, 2007)" in shown and "Exercise 1.1." in shown
-    assert (
-        page.evaluate("[...document.querySelectorAll('.jp-Notebook details')].map(d => d.open)")
-        == [False] * 3
-    )
+    folds = page.evaluate("[...document.querySelectorAll('.jp-Notebook details')].map(d => d.open)")
+    assert len(folds) >= 6 and not any(folds)  # solutions, and answers to the check
     assert "Sixteen float32 elements" not in shown  # of the first solution
-    page.locator("details summary").first.click()
+    page.locator("details", has_text="Sixteen float32 elements").locator("summary").click()
     assert page.locator("details p", has_text="Sixteen float32 elements").is_visible()
     page.get_by_role("link", name="page fault").first.click()
     page.locator(".jp-RenderedMarkdown h1", has_text="Glossary").wait_for(timeout=60_000)

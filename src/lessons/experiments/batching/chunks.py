@@ -109,7 +109,7 @@ class Chunks(Experiment):
         runs, foretold = result.data["runs"], prediction.data["runs"]
         for (name, run), colour, mark in zip(runs.items(), ("vermilion", "orange", "blue"), figures.MARKS):
             look: dict[str, Any] = {"color": figures.COLOURS[colour], "marker": mark, "linestyle": "none"}
-            label = "whole prompt" if name == "whole" else f"{name} tokens a step"
+            label = "whole prompt" if name == "whole" else f"{name} tokens per step"
             figures.measured(left, run["moments"], run["gaps"], label=label, markersize=4, **look)
             figures.measured(
                 right, [run["p99"].value], [run["throughput"]], label=label, markersize=8, **look
@@ -132,7 +132,7 @@ class Chunks(Experiment):
         runs, foretold = result.data["runs"], prediction.data["runs"]
         table: list[list[object]] = [
             [
-                "tokens a step",
+                "tokens per step",
                 "99th percentile of the gap",
                 "predicted",
                 "median gap",

@@ -29,7 +29,7 @@ GOAL = 0.9  # of the requests must keep both limits
 MANY = 256  # slots
 MIXED = {
     "mixed, whole prompts": Continuous(MANY),
-    "mixed, 512 tokens a step": ChunkedPrefill(MANY, token_budget=512),
+    "mixed, 512 tokens per step": ChunkedPrefill(MANY, token_budget=512),
 }
 PUBLISHED = "published by NVIDIA"
 SPLIT = "one for prompts, one for writing"

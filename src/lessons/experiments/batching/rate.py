@@ -87,7 +87,7 @@ class Rate(Experiment):
         (ax,) = figure.axes
         figures.predicted(ax, self.batches, prediction.data["rates"])
         looks.measured(ax, self.batches, result.data["rates"])
-        ax.set_xlabel("sequences a step")
+        ax.set_xlabel("sequences per step")
         ax.set_xticks(self.batches)
         figures.rate_axis(ax.yaxis, "tokens/s")
         ax.set_ylabel("throughput")

@@ -75,7 +75,7 @@ class Independent(Experiment):
         )
         looks.measured(ax, x, result.data["speedup"])
         ax.set_xlabel("independent walks")
-        ax.set_ylabel("loads a second, times one walk")
+        ax.set_ylabel("loads per second, times one walk")
         ax.set_ylim(bottom=0)
         figures.key(figure)
 

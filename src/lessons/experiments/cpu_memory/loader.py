@@ -97,7 +97,7 @@ class DataLoaderWorkers(Experiment):
         looks.measured(ax, result.data["workers"], result.data["speedup"])
         ax.set_xticks(result.data["workers"])
         ax.set_xlabel("num_workers")
-        ax.set_ylabel("items a second, times no worker")
+        ax.set_ylabel("items per second, times no worker")
         ax.set_ylim(bottom=0)
         figures.key(figure)
 

@@ -135,7 +135,7 @@ def _same_bytes(states: float, table: float, rate: Quantity) -> Outcome:
         "((B + T) / R) / (B / R)",
         {
             "B": Operand("bytes of keys and values", Quantity(states, "B"), "counted"),
-            "T": Operand("block table, once a layer", Quantity(table, "B"), "counted"),
+            "T": Operand("block table, once per layer", Quantity(table, "B"), "counted"),
             "R": Operand("reads in memory", rate),
         },
     )

@@ -99,12 +99,12 @@ class Waste(Experiment):
         left.set_xticks(places, [name.replace(" of ", "\nof ") for name in NAMES.values()])
         left.set_ylim(0, 1)
         left.set_ylabel("share of memory, simulated")
-        figures.predicted(right, self.block_sizes, prediction.data["waste"], "half a block a sequence")
+        figures.predicted(right, self.block_sizes, prediction.data["waste"], "half a block per sequence")
         figures.simulated(right, self.block_sizes, result.data["waste"])
         figures.rate_axis(right.yaxis, "%")
         right.set_xscale("log", base=2)
         right.set_xticks(self.block_sizes, [str(size) for size in self.block_sizes])
-        right.set_xlabel("tokens a block")
+        right.set_xlabel("tokens per block")
         right.set_ylabel("empty slots in taken blocks")
         figures.key(figure)
 
@@ -114,9 +114,9 @@ class Waste(Experiment):
         table: list[list[object]] = [["", "used", "published", "apart", "at once"]]
         for policy, name in NAMES.items():
             used, published = usage[policy]["used"], PUBLISHED[policy]
-            apart = f"{100 * (used - published):+.1f}"
+            difference = f"{100 * (used - published):+.1f}"
             batch = f"{usage[policy]['batch']:.1f}"
-            table.append([name, percent(used, 3), percent(published, 3), apart, batch])
+            table.append([name, percent(used, 3), percent(published, 3), difference, batch])
         return {
             "table": rows(table),
             "used": _shares({policy: usage[policy]["used"] for policy in NAMES}),

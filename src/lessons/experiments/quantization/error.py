@@ -179,7 +179,9 @@ class WeightError(Experiment):
             name: [_decibels(expected[name][0]), *(_decibels(found[at][name][0].value) for at in PLACES)]
             for name in FORMATS
         }
-        table: list[list[object]] = [["format", "bits a weight", "normal, predicted", "layers", "embedding"]]
+        table: list[list[object]] = [
+            ["format", "bits per weight", "normal, predicted", "layers", "embedding"]
+        ]
         for name, format in FORMATS.items():
             table.append([name, f"{format.bits_per_weight(self.blocks[0]):.2f}", *cells[name]])
         embedding = found[EMBEDDING]["INT4"][0].value / expected["INT4"][0]

@@ -90,13 +90,13 @@ class Perplexity(Experiment):
         figures.rate_axis(ax.xaxis, "%", log=True)
         figures.rate_axis(ax.yaxis, "nats", log=True)
         ax.set_xlabel("noise over signal, normal weights")
-        ax.set_ylabel("added to each token")
+        ax.set_ylabel("added per token")
         figures.name_points(ax, {name: (noise[name], added[name].value) for name in seen}, near=0)
         figures.key(figure)
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         base, noise, added = result.data["base"], prediction.data["noise"], result.data["added"]
-        table: list[list[object]] = [["weights", "perplexity", "nats added to a token", "nats over noise"]]
+        table: list[list[object]] = [["weights", "perplexity", "nats added per token", "nats over noise"]]
         for name, q in added.items():
             share = f"{q.value / noise[name]:.0f}" if name in noise and q.low > 0 else ""
             table.append([name, f"{base * math.exp(q.value):.1f}", _nats(q), share])

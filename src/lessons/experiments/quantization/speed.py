@@ -105,7 +105,7 @@ class Speed(Experiment):
         expected, found = prediction.data["seconds"], result.data["seconds"]
         read = {name: step_bytes(name) / found[name].value for name in VARIANTS}
         missed = [result.ends[name].ratio(end) for name, end in prediction.ends.items()]
-        table: list[list[object]] = [["weights", "bytes a token", "predicted", "measured", "weights read"]]
+        table: list[list[object]] = [["weights", "bytes per token", "predicted", "measured", "weights read"]]
         for name, q in found.items():
             size, rate = format_bytes(step_bytes(name)), format_value(read[name], "B/s")
             table.append([name, size, format_value(expected[name], "s"), q, rate])
