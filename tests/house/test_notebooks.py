@@ -1,6 +1,7 @@
 """How notebooks are kept: in the table of contents, without outputs, under one kernel name, with true listings."""
 
 import ast
+import re
 
 import nbformat
 import pytest
@@ -82,3 +83,58 @@ def test_drawing_is_folded_and_what_is_studied_is_open():
     assert draws and studies
     assert draws - folded == set()
     assert studies & folded == set()
+
+
+PROSE = sorted(
+    [*NOTEBOOKS, *(ROOT / "book").rglob("*.md"), *(ROOT / "src/lessons/experiments").rglob("text.md")]
+)
+
+
+CODE = ("", "{code-cell}", "{code-block}", "{math}", "{raw}", "{mermaid}")
+
+
+def prose(path):
+    """Return the Markdown of a page: a notebook's Markdown cells, or a file as it is."""
+    if path.suffix != ".ipynb":
+        return path.read_text(encoding="utf-8")
+    cells = nbformat.read(path, as_version=4).cells
+    return "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+
+
+def swallowed(text):
+    """Return the lines of a Markdown text that MyST takes for comments, code left out: they begin with a percent sign.
+
+    Such a line is lost from its page, and its sentence with it.
+    """
+    open_fences, lost = [], []  # of each fence its mark, and whether its body is code
+    for line in text.splitlines():
+        mark = re.match(r"\s*(`{3,}|~{3,}|:{3,})(\{[\w:-]+\})?", line)
+        if mark and open_fences and line.strip() == mark[1] and mark[1].startswith(open_fences[-1][0]):
+            open_fences.pop()
+        elif any(code for _, code in open_fences):
+            continue
+        elif mark:
+            open_fences.append((mark[1], (mark[2] or "") in CODE))
+        elif line.lstrip().startswith("%"):
+            lost.append(line)
+    return lost
+
+
+@pytest.mark.parametrize("path", PROSE, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_no_line_of_prose_is_lost_as_a_comment(path):
+    assert swallowed(prose(path)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "lost"),
+    [
+        ("within 1\n% of it", ["% of it"]),
+        ("- within 1\n  % of it", ["  % of it"]),
+        ("within 1 %\nof it, 50 % in all", []),
+        ("```python\n%timeit x\n```\nthen 1\n% more", ["% more"]),
+        ("```{exercise} Level 1\n:label: x\n\nwithin 1\n% of it\n```\n\n~~~\n%%gpu\n~~~", ["% of it"]),
+        (":::{note}\n```\n% code\n```\n% lost\n:::", ["% lost"]),
+    ],
+)
+def test_a_line_that_begins_with_a_percent_sign_is_found(text, lost):
+    assert swallowed(text) == lost

@@ -6,18 +6,19 @@ from typing import Any
 
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
 from lessons.experiments.derivation import Derivation, Operand
+from lessons.experiments.kv_cache.memory_now import BUFFER, REASONS, rate_now, rates, reason
 from lessons.formulas import kv_cache
-from lessons.formulas.roofline import time_bound
-from lessons.llm.engines import engine
+from lessons.formulas.roofline import Work, time_bound
+from lessons.llm.engines import config, engine
 from lessons.llm.footprint import step_bytes, step_work
 from lessons.measure import time
 from lessons.measure.conditions import one_thread
-from lessons.measure.verdict import JUDGED, LESS, MORE, foreseen
+from lessons.measure.verdict import JUDGED, LESS, MORE, differs, foreseen
 from lessons.passport import Passport, needs
 from lessons.units import Quantity, format_value
 
 SHAPE = "shape of SmolLM2-135M"
-MISSED = {MORE: "slower", LESS: "faster"}
+FLOAT = 4  # bytes of a number in the cache
 
 
 class Generation(Experiment):
@@ -27,34 +28,44 @@ class Generation(Experiment):
     unit = "1"
     kind = "ratio"
     needs = (needs.MODEL,)
-    SMALL = {"lengths": (4, 8, 12, 16)}
-    FINDINGS = (*JUDGED, "cached-slower", "cached-faster", "uncached-slower", "uncached-faster")
+    SMALL = {"lengths": (4, 8, 12, 16), "buffer": 1 << 22}
+    FINDINGS = (*JUDGED, "cached-slower", "cached-faster", *REASONS, "uncached-slower", "uncached-faster")
     lengths = (32, 64, 128, 256)
+    buffer = BUFFER
     prompt, answer = 64, 192  # tokens of the answer that the text counts
 
     def predict(self, passport: Passport) -> Outcome:
         read, product = passport.bandwidth("read", "dram"), passport.product("packed", "int8")
         rate, weights = read.value, step_bytes("packed, int8")
-        reading = weights / rate
+        c = config()
+        per_token = kv_cache.bytes_per_token(c.layers, c.kv_heads, c.head_dim, FLOAT)
+        cached = [weights + n * per_token for n in self.lengths]
         works = [step_work("packed, int8", n, wanted=1) for n in self.lengths]
         seconds = [time_bound(work, product.value, rate) for work in works]
         # The textbook's roof is the peak in registers, which leaves out what the packed product does around it.
         textbook = time_bound(works[-1], passport.flops("int8").value, rate)
         by = Derivation(
-            "max(F / P, B / R) / (B / R)",
+            "max(F / P, B / R) / ((B + n * k) / R)",
             {
                 "F": Operand("operations of all tokens", Quantity(works[-1].flop, "OP"), SHAPE),
                 "P": Operand("product of packed weights and int8", product),
                 "B": Operand("packed weights", Quantity(weights, "B"), SHAPE),
+                "n": Operand("tokens in the cache", Quantity(self.lengths[-1], "tokens"), "chosen"),
+                "k": Operand("keys and values of a token", Quantity(per_token, "B"), SHAPE),
                 "R": Operand("reads in memory", read),
             },
         )
         return Outcome(
             by.quantity(self.unit),
-            {"lengths": self.lengths, "cached": [reading] * len(seconds), "uncached": seconds},
-            textbook=Quantity(textbook / reading, "1"),
+            {
+                "lengths": self.lengths,
+                "cached": [bytes_read / rate for bytes_read in cached],
+                "uncached": seconds,
+                "bytes": cached[-1],
+            },
+            textbook=Quantity(textbook / (cached[-1] / rate), "1"),
             by=by,
-            ends=_ends(Quantity(seconds[-1], "s"), Quantity(reading, "s")),
+            ends=_ends(_bound(works[-1], product, read), read.inverse(cached[-1], "s")),
         )
 
     @one_thread()
@@ -81,7 +92,7 @@ class Generation(Experiment):
             cached.append(time(one_more, samples=9).median())
         return Outcome(
             uncached[-1].ratio(cached[-1]),
-            {"lengths": self.lengths, "cached": cached, "uncached": uncached},
+            {"lengths": self.lengths, "cached": cached, "uncached": uncached, "now": rate_now(self.buffer)},
             ends=_ends(uncached[-1], cached[-1]),
         )
 
@@ -110,6 +121,7 @@ class Generation(Experiment):
             "uncached_first": format_value(uncached[0].value, "s"),
             "uncached": format_value(uncached[-1].value, "s"),
             "reading": format_value(prediction.data["cached"][-1], "s"),
+            **rates(result.data["now"], prediction.data["bytes"], prediction.ends["with a cache"]),
             "cached_off": format_value(off[1].value, "1", 2),
             "uncached_off": format_value(off[0].value, "1", 2),
             "prompt": self.prompt,
@@ -119,15 +131,21 @@ class Generation(Experiment):
         }
 
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
-        ends = {name: foreseen(result.ends[name].ratio(end)) for name, end in prediction.ends.items()}
-        return [
-            self.verdict(prediction, result),
-            *(
-                f"{name}-{MISSED[ends[end]]}"
-                for name, end in (("cached", "with a cache"), ("uncached", "without a cache"))
-                if ends[end] in MISSED
-            ),
-        ]
+        uncached, cached = (result.ends[name].ratio(end) for name, end in prediction.ends.items())
+        found = [self.verdict(prediction, result)]
+        # No step is faster than its bytes: whatever surely is, without a band, wants a reason.
+        if differs(cached) < 0:
+            ends = result.ends["with a cache"], prediction.ends["with a cache"]
+            found += ["cached-faster", *reason(*ends, prediction.data["bytes"], result.data["now"])]
+        elif foreseen(cached) == MORE:
+            found.append("cached-slower")
+        missed = {MORE: ["uncached-slower"], LESS: ["uncached-faster"]}
+        return found + missed.get(foreseen(uncached), [])
+
+
+def _bound(work: Work, product: Quantity, read: Quantity) -> Quantity:
+    """Return the least seconds of ``work`` with the interval of the peak that gives them."""
+    return max(product.inverse(work.flop, "s"), read.inverse(work.bytes, "s"), key=lambda end: end.value)
 
 
 def _ends(uncached: Quantity, cached: Quantity) -> dict[str, Quantity]:

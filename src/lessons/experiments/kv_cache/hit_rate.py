@@ -34,9 +34,14 @@ class Traffic(NamedTuple):
     answer: int = 96
 
     @property
+    def one(self) -> float:
+        """Tokens that a conversation holds beside the instruction, on average over its turns."""
+        return (self.user + self.answer) * (self.turns + 1) / 2
+
+    @property
     def held(self) -> float:
         """Tokens that the cache holds for all of them beside the instruction, if none is evicted, on average."""
-        return self.conversations * (self.user + self.answer) * (self.turns + 1) / 2
+        return self.conversations * self.one
 
     @property
     def longest(self) -> int:
@@ -65,8 +70,14 @@ class HitRate(Experiment):
             "(i + min(1, M / W) * e) / s",
             {
                 "i": Operand("instruction, always found", Quantity(sent.shared, "tokens"), "counted"),
-                "M": Operand("memory beside it", Quantity(self.compared * t.held, "tokens"), "chosen"),
-                "W": Operand("held by all conversations", Quantity(t.held, "tokens"), "counted"),
+                "M": Operand(
+                    "memory beside the instruction", Quantity(self.compared * t.held, "tokens"), "chosen"
+                ),
+                "W": Operand(
+                    f"held by {t.conversations} conversations of {t.one:g} on average",
+                    Quantity(t.held, "tokens"),
+                    "counted",
+                ),
                 "e": Operand("earlier turns, sent again", Quantity(sent.earlier, "tokens"), "counted"),
                 "s": Operand("all prompts of a conversation", Quantity(sent.sent, "tokens"), "counted"),
             },
@@ -99,6 +110,9 @@ class HitRate(Experiment):
         rate, full = result.quantity.value, rates[-1]
         return {
             **t._asdict(),
+            "one": f"{t.one:g}",
+            "turn": t.user + t.answer,
+            "last_turn": f"{t.turns * (t.user + t.answer):,}",
             "requests": self.requests,
             "half": percent(self.compared),
             "least": percent(rates[0]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
 from lessons.experiments.derivation import Derivation, Operand
+from lessons.experiments.kv_cache.memory_now import BUFFER, REASONS, rate_now, rates, reason
 from lessons.formulas import kv_cache
 from lessons.measure import Comparison, time
 from lessons.measure.conditions import one_thread
@@ -12,6 +13,7 @@ from lessons.passport import Passport, needs
 from lessons.units import Quantity, format_bytes, format_value
 
 FLOAT = 4  # bytes
+COSTS = {1: "costs", 0: "free", -1: "faster"}
 
 
 class Indirection(Experiment):
@@ -20,13 +22,16 @@ class Indirection(Experiment):
     id = "kv_cache.indirection"
     unit = "1"
     kind = "ratio"
-    SMALL = {"tokens": 256, "pool_blocks": 128, "runs": (1, 4, 16)}
+    SMALL = {"tokens": 256, "pool_blocks": 128, "runs": (1, 4, 16), "buffer": 1 << 22}
     FINDINGS = (
-        *("table-free", "table-costs", "alone-free", "alone-costs", "placed-free", "placed-costs"),
+        *("table-free", "table-costs", "table-faster", "alone-free", "alone-costs", "alone-faster"),
+        *("placed-free", "placed-costs", "placed-faster"),
         *JUDGED,
+        *("memory-beaten", *REASONS),
     )
     tokens, pool_blocks = 1024, 512
     runs = (1, 4, 16, 64)
+    buffer = BUFFER
 
     def predict(self, passport: Passport) -> Outcome:
         from lessons.llm.attention_layers import DIM, KV_HEADS, LAYERS
@@ -58,6 +63,7 @@ class Indirection(Experiment):
                 "full_run": mean_run(tables[1.0]),
                 "error": max(layers.error(table) for table in tables.values()),
                 "seconds": placed.peer,
+                "now": rate_now(self.buffer),
             },
             ends=_ends(placed.ours, placed.peer),
         )
@@ -81,28 +87,36 @@ class Indirection(Experiment):
         figures.key(figure)
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
-        data = result.data
+        from lessons.llm.attention_layers import DIM
+
+        data, contiguous = result.data, result.ends["contiguous"]
         return {
             "context": f"{self.tokens:,}",
             "error": f"{data['error']:.1g}",
             "seconds": format_value(data["seconds"].value, "s"),
             "bytes": format_bytes(prediction.data["bytes"]),
             "last_run": self.runs[-1],
-            "alone": f"{data['ratios'][0].value:.2f}",
-            "adjacent": f"{data['ratios'][-1].value:.2f}",
+            "alone": format_value(data["ratios"][0].value, "1"),
+            "adjacent": format_value(data["ratios"][-1].value, "1"),
             "adjacent_interval": data["ratios"][-1],
             "mean_run": f"{data['mean_run']:.0f}",
-            "placed": f"{result.quantity.value:.2f}",
+            "placed": format_value(result.quantity.value, "1"),
             "full_run": f"{data['full_run']:.1f}",
-            "full": f"{data['full'].value:.2f}",
+            "full": format_value(data["full"].value, "1"),
+            "block": format_bytes(16 * DIM * FLOAT),
+            "rate": format_value(contiguous.inverse(prediction.data["bytes"], "B/s").value, "B/s"),
+            **rates(data["now"], prediction.data["bytes"], prediction.ends["contiguous"]),
             **_off(prediction, result),
         }
 
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
         alone, adjacent = result.data["ratios"][0], result.data["ratios"][-1]
         costs = {"table": adjacent, "alone": alone.ratio(adjacent), "placed": result.quantity}
-        found = [f"{what}-{'costs' if differs(ratio) > 0 else 'free'}" for what, ratio in costs.items()]
-        return [*found, self.verdict(prediction, result)]
+        found = [f"{what}-{COSTS[differs(ratio)]}" for what, ratio in costs.items()]
+        ends = result.ends["contiguous"], prediction.ends["contiguous"]
+        why = ["memory-beaten", *reason(*ends, prediction.data["bytes"], result.data["now"])]
+        beaten = differs(ends[0].ratio(ends[1])) < 0
+        return [*found, self.verdict(prediction, result), *why * beaten]
 
 
 def _time_over(comparison: Comparison) -> Quantity:
@@ -195,6 +209,7 @@ class PagedOnDevice(Experiment):
             "context": f"{self.tokens:,}",
             "seconds": format_value(result.data["seconds"].value, "s"),
             "error": f"{result.data['error']:.1g}",
+            "bytes": format_bytes(prediction.data["bytes"]),
             "block": format_bytes(16 * self.dim * FLOAT),
             **_off(prediction, result),
         }
