@@ -326,6 +326,19 @@
     target.scrollIntoView();
   }
 
+  // The box at the top would give away what the page asks further down.
+  function foldAnswers() {
+    if (cards.every((card) => card.section.dataset.step === "done")) return;
+    for (const box of document.querySelectorAll(".lessons-in-short")) {
+      box.firstElementChild?.remove(); // its heading, which the summary has
+      const heading = make("strong", { textContent: "In short" });
+      const summary = make("summary", {}, heading, ", with the results that this page asks you to guess");
+      const fold = make("details", {}, summary, ...box.childNodes);
+      box.append(fold);
+      addEventListener("beforeprint", () => (fold.open = true));
+    }
+  }
+
   // On the report card, the reader's guesses stand where the page left room for them.
   function report() {
     for (const place of document.querySelectorAll("[data-guess-for]")) {
@@ -340,6 +353,7 @@
   function begin() {
     for (const section of document.querySelectorAll(".lessons-card[data-asks]")) cards.push(new Card(section));
     for (const card of cards) card.start();
+    foldAnswers();
     report();
     unveil();
     addEventListener("hashchange", unveil);

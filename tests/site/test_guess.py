@@ -275,6 +275,20 @@ def test_a_link_to_what_is_veiled_shows_it(chapter, browser, target):
     assert parts(page)[1] == {"ask"} and parts(page, "kv_cache.another")[1] == {"sum", "outcome", "after"}
 
 
+def test_the_answer_in_short_is_folded_while_the_page_asks(chapter, browser, tmp_path):
+    path = tmp_path / "chapter.html"
+    box = '<div class="lessons-in-short"><p><strong>In short</strong></p><p>It took 4 ms.</p></div>'
+    path.write_text(path.read_text(encoding="utf-8").replace("<body>", f"<body>{box}"), encoding="utf-8")
+    page = opened(browser, chapter)
+    answer = page.get_by_text("It took 4 ms.")
+    assert not answer.is_visible() and page.get_by_text("In short").count() == 1
+    page.locator(".lessons-in-short summary").click()
+    assert answer.is_visible()
+    page.evaluate("localStorage.setItem('lessons.always-show', 'true')")
+    page.reload()
+    assert page.get_by_text("It took 4 ms.").is_visible()
+
+
 def test_paper_shows_all(chapter, browser):
     page = opened(browser, chapter)
     page.emulate_media(media="print")
