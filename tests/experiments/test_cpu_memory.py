@@ -121,10 +121,10 @@ def test_workers_can_do_as_much_as_there_are_cores_for_them(cores, most):
     assert max(prediction.data["speedup"]) == (most if cores > 4 else min(4, cores))
 
 
-def copied(low, high):
-    """A result of ``write_allocate`` with this interval."""
-    gain = Quantity((low + high) / 2, "1", low, high, 9)
-    return Outcome(gain, {"copy": gain, "triad": gain})
+def copied(low, high, triad=(1.1, 1.3)):
+    """A result of ``write_allocate`` with these intervals."""
+    gain, other = (Quantity((a + b) / 2, "1", a, b, 9) for a, b in ((low, high), triad))
+    return Outcome(gain, {"copy": gain, "triad": other})
 
 
 def both(experiment, machine, gain, upper=1.0):
@@ -216,7 +216,8 @@ EXAMPLES = [
     (x.write_allocate, passport(), copied(1.05, 1.15), ["less-than-foreseen"]),
     (x.write_allocate, passport(), copied(1.1, 1.3), ["cant-tell"]),
     (x.write_allocate, passport(), copied(1.39, 2.1), ["as-foreseen"]),
-    (x.write_allocate, passport(), copied(1.8, 2.0), ["bound-beaten"]),
+    (x.write_allocate, passport(), copied(1.39, 2.1, (1.4, 1.5)), ["as-foreseen", "triad-over"]),
+    (x.write_allocate, passport(), copied(1.8, 2.0, (1.4, 1.5)), ["bound-beaten"]),
     (x.independent, passport(), walked(7, 8), ["overlaps", "less-than-foreseen"]),
     (x.independent, passport(), walked(15, 16), ["overlaps", "as-foreseen"]),
     (x.independent, passport(), walked(21, 22), ["overlaps", "more-than-foreseen", "beyond-overlap"]),

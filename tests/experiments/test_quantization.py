@@ -325,12 +325,12 @@ def surprises(times, by=0.02, eight=0.0, packed=0.0):
     return Outcome(added["INT3"].ratio(added["Q4_0"]), {"base": 30.0, "tokens": 100, "added": added})
 
 
-def timed(times, floats=1.0, reached=1.0, gain=1.0):
+def timed(times, floats=1.0, reached=1.0, gain=1.0, by=0.01):
     """A result of ``speed``: the ratio, and the float32 pass, in multiples of what is predicted."""
     prediction = x.speed.predict(PASSPORT)
     seconds = {name: spread(floats * s, unit="s") for name, s in prediction.data["seconds"].items()}
     seconds["packed, int8"] = seconds["packed, int8"].scaled(1 / times)
-    data = {"seconds": seconds, "reached": spread(reached), "gain": spread(gain)}
+    data = {"seconds": seconds, "reached": spread(reached, by), "gain": spread(gain, by)}
     ends = {name: seconds[name] for name in x.speed.compared}
     return Outcome(spread(times * prediction.quantity.value), data, ends=ends)
 
@@ -435,13 +435,25 @@ EXAMPLES = [
         timed(0.5, reached=0.5, gain=0.8),
         ["less-than-foreseen", "unpacking-shows", "int8-slower"],
     ),
+    (x.speed, PASSPORT, timed(1, by=0.5), ["as-foreseen", "unpacking-unsure", "int8-unsure"]),
     (x.speed, PASSPORT, timed(1.25), ["cant-tell", "unpacking-hides", "int8-no-gain"]),
     # 1.39 is foreseen for five tokens in float32.
     (x.rows, PASSPORT, passes(1.4, 1.1), ["as-foreseen", "rows-cost", "arithmetic-decides"]),
     (x.rows, PASSPORT, passes(1.4, 1.4), ["as-foreseen", "rows-cost", "lead-unsure"]),
     (x.rows, PASSPORT, passes(1.4, 1.4, one=1.5), ["errors-cancel", "rows-cost", "lead-unsure"]),
     (x.rows, PASSPORT, passes(1.0, 1.1), ["less-than-foreseen", "rows-free", "lead-shrinks"]),
-    (x.rows, PASSPORT, passes(2.0, 1.1), ["more-than-foreseen", "rows-cost", "arithmetic-decides"]),
+    (
+        x.rows,
+        PASSPORT,
+        passes(2.0, 1.1),
+        ["more-than-foreseen", "more-work", "rows-cost", "arithmetic-decides"],
+    ),
+    (
+        x.rows,
+        PASSPORT,
+        passes(2.0, 1.1, one=0.3),
+        ["more-than-foreseen", "under-bound", "rows-cost", "arithmetic-decides"],
+    ),
     (x.rows, PASSPORT, passes(1.74, 1.1), ["cant-tell", "rows-cost", "arithmetic-decides"]),
     (x.outliers, PASSPORT, wrong(NORMAL), ["as-foreseen", "first-token", *NO_HELP]),
     (x.outliers, PASSPORT, wrong(NORMAL / 2, first=False), ["less-than-foreseen", "other-token", *NO_HELP]),

@@ -105,8 +105,8 @@ def written(reached, formula):
     return Outcome(_tokens(reached), data)
 
 
-def timed(grounded, together=(1.2, 1.1, 1.5), noise=1.1):
-    """A result of ``speed_up`` with one grounded prompt and an open one that is as fast as plain decoding."""
+def timed(grounded, together=(1.2, 1.1, 1.5), noise=1.1, opened=1.0):
+    """A result of ``speed_up`` with one grounded prompt and an open one, whose passes write 1.5 tokens each."""
     rows = [
         {
             "name": name,
@@ -114,7 +114,7 @@ def timed(grounded, together=(1.2, 1.1, 1.5), noise=1.1):
             "speed-up": Quantity(s, "1", s / noise, s * noise, 1),
             "tokens a pass": 1.5,
         }
-        for name, kind, s in (("quote", "grounded", grounded), ("story", "open", 1.0))
+        for name, kind, s in (("quote", "grounded", grounded), ("story", "open", opened))
     ]
     data = {"rows": rows, "length": 3, "noise": noise}
     return Outcome(Quantity(together[0], "1", *together[1:], 5), data)
@@ -133,12 +133,14 @@ def foretold(eighth):
 
 
 FREE, DEAR = foretold(1.0), foretold(2.0)
-EIGHT_FREE = Outcome(Quantity(1.0, "1"), {"curves": {}})
+ONE = x.verify_cost.predict(PASSPORT).ends["a pass over one"].value
+EIGHT_FREE = Outcome(Quantity(1.0, "1"), {"curves": {}}, ends=passed(1.0, ONE))
 REACHED = [40, 30, 22, 16, 12, 9, 7, 5]
 EXAMPLES = [
     (x.verify_cost, PASSPORT, verified(1.0), ["rows-cost", "as-foreseen"]),
     (x.verify_cost, PASSPORT, verified(1.0, one=1.5), ["rows-cost", "errors-cancel"]),
-    (x.verify_cost, PASSPORT, verified(1.5), ["rows-cost", "more-than-foreseen"]),
+    (x.verify_cost, PASSPORT, verified(1.5), ["rows-cost", "more-than-foreseen", "more-work"]),
+    (x.verify_cost, PASSPORT, verified(1.5, one=0.3), ["rows-cost", "more-than-foreseen", "under-bound"]),
     (x.verify_cost, PASSPORT, verified(0.6), ["rows-cost", "less-than-foreseen"]),
     (x.verify_cost, PASSPORT, verified(0.8), ["rows-cost", "cant-tell"]),
     (x.verify_cost, EIGHT_FREE, verified(0.45), ["flat", "as-foreseen"]),
@@ -158,6 +160,7 @@ EXAMPLES = [
     (x.tokens, PASSPORT, written(REACHED, 3.5), ["cant-tell"]),
     (x.tokens, PASSPORT, written(REACHED, 2.5), ["more"]),
     (x.speed_up, PASSPORT, timed(1.3), ["gain", "none-lost"]),
+    (x.speed_up, PASSPORT, timed(1.6, opened=1.7), ["gain", "beyond-tokens", "none-lost"]),
     (x.speed_up, PASSPORT, timed(0.95, (1.1, 0.95, 1.4)), ["depends", "none-lost"]),
     (x.speed_up, PASSPORT, timed(0.8, (0.8, 0.7, 0.9)), ["loss", "lost"]),
     (x.cuda, FREE, on_device(1.02), ["flat", "as-foreseen"]),

@@ -110,7 +110,7 @@ class DataLoaderWorkers(Experiment):
             "with_most": f"{speedups[most].value:.2f}",
             "best": best,
             "with_best": f"{speedups[best].value:.2f}",
-            "by_workers": ", ".join(f"{w} workers {q.value:.2f}" for w, q in speedups.items()),
+            "by_workers": ", ".join(f"{w} worker{'s' * (w != 1)} {q.value:.2f}" for w, q in speedups.items()),
         }
 
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:

@@ -7,7 +7,7 @@ from lessons.experiments.cpu_memory.curves import dram_bytes
 from lessons.experiments.derivation import Derivation, Operand
 from lessons.formulas import memory
 from lessons.measure import compare
-from lessons.measure.verdict import AT_MOST, differs
+from lessons.measure.verdict import AT_MOST, BEATEN, differs
 from lessons.passport import Passport
 from lessons.units import Quantity, format_value
 
@@ -19,7 +19,7 @@ class WriteAllocate(Experiment):
     unit = "1"
     kind = "at most"
     SMALL = {"limit": 1 << 20}
-    FINDINGS = ("alike", "slower", *AT_MOST)
+    FINDINGS = ("alike", "slower", *AT_MOST, "triad-over")
     limit = 1 << 40  # bytes of an array
 
     def predict(self, passport: Passport) -> Outcome:
@@ -70,6 +70,8 @@ class WriteAllocate(Experiment):
             "gain": format_value(result.quantity.value, "1"),
             "gain_interval": result.quantity,
             "promised": format_value(prediction.quantity.value, "1"),
+            "triad": format_value(result.data["triad"].value, "1"),
+            "triad_promised": format_value(prediction.data["triad"], "1"),
             "by_kind": "; ".join(
                 f"{k}: predicted {prediction.data[k]:.2f}, measured {result.data[k].value:.2f}" for k in kinds
             ),
@@ -77,4 +79,7 @@ class WriteAllocate(Experiment):
 
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
         gain = {1: [], 0: ["alike"], -1: ["slower"]}[differs(result.quantity)]
-        return [*gain, self.verdict(prediction, result)]
+        verdict = self.verdict(prediction, result)
+        # Where the copy beats its bound too, its own passage gives the reason.
+        over = verdict != BEATEN and differs(result.data["triad"], prediction.data["triad"]) > 0
+        return [*gain, verdict, *["triad-over"] * over]

@@ -11,7 +11,7 @@ from lessons.formulas.roofline import time_bound
 from lessons.llm.footprint import step_work
 from lessons.measure import in_turns, median_interval, median_ratio
 from lessons.measure.conditions import one_thread
-from lessons.measure.verdict import JUDGED, differs
+from lessons.measure.verdict import JUDGED, LESS, MORE, differs, foreseen
 from lessons.passport import Passport, needs
 
 ENDS = ("five tokens, float32", "one token, float32")
@@ -31,6 +31,8 @@ class Rows(Experiment):
         "arithmetic-decides",
         "lead-unsure",
         "lead-shrinks",
+        "more-work",
+        "under-bound",
     )
     SMALL = {"rounds": 2}
     rows = (1, 5, 16)
@@ -110,4 +112,8 @@ class Rows(Experiment):
         cost = "rows-cost" if differs(plain) > 0 else "rows-free"
         # How the lead of int8 grows from one row to five is how much longer five take in float32.
         lead = {1: "arithmetic-decides", 0: "lead-unsure", -1: "lead-shrinks"}[differs(plain.ratio(whole))]
-        return [self.verdict(prediction, result), cost, lead]
+        verdict, one = self.verdict(prediction, result), ENDS[1]
+        # Beside a bound that was beaten the ratio says nothing about the kernel.
+        beaten = foreseen(result.ends[one].ratio(prediction.ends[one])) == LESS
+        why = ["under-bound"] if beaten else ["more-work"] * (verdict == MORE)
+        return [verdict, *why, cost, lead]

@@ -12,7 +12,7 @@ from lessons.experiments.text import rows
 from lessons.llm.footprint import step_bytes
 from lessons.measure import in_turns, median_interval, median_ratio
 from lessons.measure.conditions import one_thread
-from lessons.measure.verdict import JUDGED, LESS, differs, foreseen
+from lessons.measure.verdict import AS_FORESEEN, JUDGED, LESS, differs, foreseen
 from lessons.passport import Passport, needs
 from lessons.units import format_bytes, format_value, percent
 
@@ -29,9 +29,11 @@ class Speed(Experiment):
         "bound-loose",
         "helps-twice",
         "unpacking-hides",
+        "unpacking-unsure",
         "unpacking-shows",
         "int8-gains",
         "int8-no-gain",
+        "int8-unsure",
         "int8-slower",
     )
     SMALL = {"rounds": 2}
@@ -114,18 +116,23 @@ class Speed(Experiment):
             "stream": percent(read["float32"] / prediction.data["bandwidth"]),
             **{f"{name}_miss": f"{q.value:.2f}" for name, q in zip(("float32", "packed"), missed)},
             "reached": format_value(result.data["reached"].value, "1"),
+            "reached_interval": result.data["reached"],
             "gain": format_value(result.data["gain"].value, "1"),
+            "gain_interval": result.data["gain"],
             "by_form": "; ".join(
                 f"{name} {1 / q.value:.0f}, predicted {1 / expected[name]:.0f}" for name, q in found.items()
             ),
         }
 
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
-        reached, gain = differs(result.data["reached"]), differs(result.data["gain"])
+        reached, gain = result.data["reached"], result.data["gain"]
+        # What can't be told from one is one only where its interval is narrow.
+        hides = "unpacking-hides" if foreseen(reached) == AS_FORESEEN else "unpacking-unsure"
+        no_gain = "int8-no-gain" if foreseen(gain) == AS_FORESEEN else "int8-unsure"
         over = result.ends["float32"].ratio(prediction.ends["float32"])
         return [
             self.verdict(prediction, result),
             *["bound-loose"] * (foreseen(over) == LESS),
-            {1: "helps-twice", 0: "unpacking-hides", -1: "unpacking-shows"}[reached],
-            {1: "int8-gains", 0: "int8-no-gain", -1: "int8-slower"}[gain],
+            {1: "helps-twice", 0: hides, -1: "unpacking-shows"}[differs(reached)],
+            {1: "int8-gains", 0: no_gain, -1: "int8-slower"}[differs(gain)],
         ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
@@ -38,7 +38,7 @@ class SpeedUp(Experiment):
     unit = "1"
     needs = (needs.MODEL,)
     SMALL = {"tokens": 6}
-    FINDINGS = ("gain", "loss", "depends", "lost", "none-lost")
+    FINDINGS = ("gain", "loss", "depends", "beyond-tokens", "lost", "none-lost")
     tokens = 48
 
     def predict(self, passport: Passport) -> Outcome:
@@ -125,12 +125,19 @@ class SpeedUp(Experiment):
             "high": f"{result.quantity.high:.2f}",
             "by_prompt": ", ".join(f"{row['name']} {row['speed-up'].value:.2f}" for row in rows),
             **{word: ", ".join(names) or "none" for word, names in sorted_out.items()},
+            "beyond": ", ".join(_beyond_tokens(rows)) or "none",
         }
 
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
         together = {1: "gain", -1: "loss", 0: "depends"}[differs(result.quantity)]
         lost = any(differs(row["speed-up"]) < 0 for row in result.data["rows"])
-        return [together, "lost" if lost else "none-lost"]
+        beyond = ["beyond-tokens"] * bool(_beyond_tokens(result.data["rows"]))
+        return [together, *beyond, "lost" if lost else "none-lost"]
+
+
+def _beyond_tokens(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the prompts that surely gained more than the tokens of a pass, which is what free guesses would give."""
+    return [row["name"] for row in rows if differs(row["speed-up"], row["tokens a pass"]) > 0]
 
 
 def _halves_apart(steps: Sequence[Step]) -> float:

@@ -20,7 +20,7 @@ from lessons.experiments.speculative.passes import (
 from lessons.llm.footprint import step_bytes
 from lessons.measure.conditions import one_thread
 from lessons.measure.stats import median_interval, median_ratio
-from lessons.measure.verdict import JUDGED, differs
+from lessons.measure.verdict import JUDGED, LESS, MORE, differs, foreseen
 from lessons.passport import Passport, needs
 from lessons.units import Quantity, format_value
 
@@ -40,6 +40,8 @@ class VerifyCost(Experiment):
         "flat",
         "rows-cost",
         *JUDGED,
+        "more-work",
+        "under-bound",
         "float-step",
         "packed-step",
         "kernel-decides",
@@ -99,6 +101,7 @@ class VerifyCost(Experiment):
             "floats_ninth": f"{floats[8].value:.2f}",
             "packed_sixteenth": f"{packed[15].value:.2f}",
             "packed_seventeenth": f"{packed[16].value:.2f}",
+            "one_off": f"{_one_over_bound(prediction, result).value:.2f}",
             "bytes": f"{step_bytes(FLOATS) / step_bytes(PACKED):.1f}",
         }
 
@@ -106,11 +109,21 @@ class VerifyCost(Experiment):
         floats, packed = (result.data["curves"][engine] for engine in self.engines)
         last = {"float-step": (floats, LAST_ROW[FLOATS]), "packed-step": (packed, LAST_ROW[PACKED])}
         steps = [step for step, (curve, row) in last.items() if _steps_up(curve, row)]
-        return [*self._verdicts(prediction, result), *steps, *(["kernel-decides"] if steps else [])]
+        costs, verdict = self._verdicts(prediction, result)
+        # Beside a bound that was beaten the ratio says nothing about the rows.
+        beaten = foreseen(_one_over_bound(prediction, result)) == LESS
+        why = ["under-bound"] if beaten else ["more-work"] * (verdict == MORE)
+        return [costs, verdict, *why, *steps, *(["kernel-decides"] if steps else [])]
 
     def _verdicts(self, prediction: Outcome, result: Outcome) -> list[str]:
         costs = "rows-cost" if differs(result.quantity) > 0 else "flat"
         return [costs, self.verdict(prediction, result)]
+
+
+def _one_over_bound(prediction: Outcome, result: Outcome) -> Quantity:
+    """Return how many times its bound a pass over one took."""
+    _, one = BOUNDS
+    return result.ends[one].ratio(prediction.ends[one])
 
 
 def _costs(result: Outcome) -> dict[str, object]:
