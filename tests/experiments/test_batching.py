@@ -463,7 +463,7 @@ EXAMPLES = [
     (
         x.timeline,
         PASSPORT,
-        served(memory=3.0),
+        served(memory=4.0),
         [*ALIKE, "less-than-foreseen", "waits-missed", "step-explains"],
     ),
     (x.timeline, PASSPORT, served(sure=0.3), [*ALIKE, "cant-tell"]),
