@@ -8,7 +8,7 @@ from lessons.experiments import looks
 from lessons.experiments import roofline as x
 from lessons.experiments.base import Outcome
 from lessons.experiments.roofline import step as roofline_step
-from lessons.experiments.roofline.batch import crossing
+from lessons.experiments.roofline.batch import _crossing, crossing
 from lessons.experiments.roofline.sweep import at_bend, bend
 from lessons.passport import Passport
 from lessons.units import Quantity
@@ -127,7 +127,8 @@ EXAMPLES = [
             ((20, 10.5, 1.0, 1), ["parts-cant-tell", "blocked-alike", MORE, "fresh-memory-decides"]),
             ((4, 2, 1.0, 1), ["faults-most", "blocked-alike", LESS, "fresh-memory-decides"]),
             ((14.4, 14, 2.0, 2), ["traffic-most", "blocked-alike", "errors-cancel"]),
-            ((1, 1, 0.8, 1), ["no-gain", "blocked-faster", LESS, "fresh-memory-decides"]),
+            ((1, 1, 0.8, 1), ["gain-cant-tell", "blocked-faster", LESS, "fresh-memory-decides"]),
+            ((0.8, 0.8, 0.8, 1), ["no-gain", "blocked-faster", LESS, "fresh-memory-decides"]),
             (
                 (5.2, 3.5, 0.5, 0.5),
                 ["traffic-most", "blocked-alike", MORE, "copy-decides", "faster-than-the-passport"],
@@ -164,6 +165,14 @@ def test_rows_for_twice_the_time():
     assert prediction.quantity.value == pytest.approx(7, rel=0.03)
     assert crossing([1, 2, 4], [1.0, 1.0, 4.0]) == pytest.approx(2 * 2**0.5)
     assert crossing([1, 2], [1.0, 1.5]) == 2
+
+
+def test_the_interval_of_the_doubling_holds_its_value_where_one_row_is_known_badly():
+    # What a busy machine gave: one row took anything from 1.3 to 3 s.
+    times = [(2.0, 1.3, 3.0), (2.2, 2.0, 2.6), (2.5, 2.1, 2.9), (6.0, 5.0, 7.0)]
+    doubling = _crossing([1, 2, 4, 8], [Quantity(value, "s", low, high, 7) for value, low, high in times])
+    assert doubling.low == 1
+    assert doubling.low < doubling.value < doubling.high
 
 
 def test_the_models_products_make_up_its_parameters():

@@ -66,6 +66,9 @@ def test_verdicts():
     assert verdict(Quantity(0.8, "1", 0.7, 0.9), 1.0) == "slower"
     assert verdict(Quantity(1.0, "1", 0.9, 1.1), 1.0) == "equal"
     assert verdict(Quantity(1.2, "1", 1.1, 1.3), 0.9) == "can't tell"
+    # An interval that holds 1 and much else shows no equality.
+    assert verdict(Quantity(1.5, "1", 0.9, 4.6), 1.0) == "can't tell"
+    assert verdict(Quantity(0.9, "1", 0.5, 1.01), 1.0) == "can't tell"
 
 
 def test_too_few_rounds_are_refused():

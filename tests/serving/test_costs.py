@@ -57,6 +57,10 @@ def test_a_passport_bounds_this_computer():
     assert cost(Work(1, 1, 0, 0)) == pytest.approx(4e6 / 1e10)
     assert cost.kv_bytes == 2 * 2 * 2 * 16 * 4 and cost.flop_per_pair == 4 * 2 * 4 * 16
     assert cost(Work(1000, 1, 0, 0)) == pytest.approx(2e6 * 1000 / 1e11)
+    # With a fourth of the parameters in the output head, a prompt multiplies those once.
+    prompt = Roofline.from_passport(passport, config, parameters=1e6, weight_bytes=4e6, head=2.5e5)
+    assert prompt.flop(Work(1000, 1, 0, 0)) == 1.5e6 * 1000 + 5e5
+    assert prompt.flop(Work(8, 8, 0, 0)) == cost.flop(Work(8, 8, 0, 0))
 
 
 def steps(rates, low, high, noise=0.0, count=60):

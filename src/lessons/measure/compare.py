@@ -12,6 +12,7 @@ from lessons.measure.timer import quiet
 from lessons.units import Quantity
 
 GUARD = (0.95, 1.05)
+NEAR = (1 / 1.25, 1.25)  # how wide an interval around 1 may be that is called equal
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class Comparison:
         ratio: median over the rounds of (peer seconds / our seconds), with its interval.
         ours, peer: median seconds of a call.
         guard: the peer's first slot over its second in the same rounds: 1 on a quiet machine.
-        verdict: "faster", "slower", "equal" (the interval holds 1) or "can't tell" (the guard is off).
+        verdict: "faster", "slower", "equal" (the interval holds 1 and stays within a quarter of it) or
+            "can't tell" (the interval reaches farther, or the guard is off).
     """
 
     ratio: Quantity
@@ -91,7 +93,9 @@ def verdict(ratio: Quantity, guard: float) -> str:
         return "can't tell"
     if ratio.low > 1:
         return "faster"
-    return "slower" if ratio.high < 1 else "equal"
+    if ratio.high < 1:
+        return "slower"
+    return "equal" if NEAR[0] <= ratio.low and ratio.high <= NEAR[1] else "can't tell"
 
 
 def _seconds(fn: Callable[[], Any], calls: int) -> float:

@@ -69,8 +69,8 @@ RULES = (
         0.5,
         1.1,
         "torch's float32 product reaches {ratio} of the multiply-adds in registers. It must also load its "
-        "operands, and its library may have no kernel for this processor. So predictions for products take "
-        "the product's own rate.",
+        "operands, and its library may have no kernel for this processor. If another passport gives more, the "
+        "machine was busy. Predictions for products take the product's own rate.",
         "torch's float32 product reaches {ratio} times the multiply-adds in registers. Its library uses "
         "wider vectors or a matrix unit that Numba's code does not.",
     ),

@@ -61,12 +61,14 @@ class Roofline:
     Attributes:
         weight_bytes: bytes of weights read in a step.
         kv_bytes: bytes of cache a token.
-        flop_per_token: arithmetic of all matrices for one token, about 2 x parameters.
+        flop_per_token: arithmetic of all matrices for one token, about 2 x parameters; without the output head where
+            ``flop_per_sequence`` has it.
         flop_per_pair: arithmetic of attention for a token and one it attends to: 4 x layers x heads x head_dim.
         bandwidth: B/s.
         peak: FLOP/s.
         overhead: seconds a step that no byte and no FLOP explains.
         swap_bandwidth: B/s to where preempted caches are kept.
+        flop_per_sequence: arithmetic of the output head, which an engine may run for a sequence's last token alone.
 
     Source:
         williams2009roofline; for a batch austin2025scalingbook, chapter on inference.
@@ -80,6 +82,7 @@ class Roofline:
     peak: float
     overhead: float = 0.0
     swap_bandwidth: float = math.inf
+    flop_per_sequence: float = 0.0
 
     def __call__(self, work: Work) -> float:
         swap = self.kv_bytes * work.swapped / self.swap_bandwidth
@@ -88,7 +91,8 @@ class Roofline:
 
     def flop(self, work: Work) -> float:
         """Return the arithmetic of a step: its matrices, and its attention."""
-        return self.flop_per_token * work.tokens + self.flop_per_pair * work.pairs
+        matrices = self.flop_per_token * work.tokens + self.flop_per_sequence * work.sequences
+        return matrices + self.flop_per_pair * work.pairs
 
     def moved(self, work: Work) -> float:
         """Return the bytes that a step reads: the weights, and the caches."""
@@ -145,6 +149,7 @@ class Roofline:
         threads: int | None = 1,
         overhead: float = 0.0,
         peak: float | None = None,
+        head: float = 0.0,
     ) -> Roofline:
         """Return the cost on this computer's CPU, from its measured peaks: a bound, as no kernel reaches both.
 
@@ -157,11 +162,13 @@ class Roofline:
             threads: how many compute; None for all.
             overhead: see the class.
             peak: FLOP/s of the product that computes, where that is known; the peak in registers where None.
+            head: those of the parameters that are multiplied with a sequence's last token alone.
         """
         return cls(
             weight_bytes=weight_bytes,
             kv_bytes=bytes_per_token(shape.layers, shape.kv_heads, shape.head_dim, 4),
-            flop_per_token=2 * parameters,
+            flop_per_token=2 * (parameters - head),
+            flop_per_sequence=2 * head,
             flop_per_pair=pair_flop(shape),
             bandwidth=passport.bandwidth("read", "dram", threads=threads).value,
             peak=passport.flops(dtype, threads=threads).value if peak is None else peak,

@@ -81,11 +81,11 @@ class Chunks(Experiment):
             works[min(works, key=lambda s: abs(s - runs[key]["p99"].value))] for key in ENDS.values()
         )
         operands = {
-            "F": Operand("operations, whole prompt", Quantity(seconds.flop(whole), "FLOP"), COUNTED),
+            "F": Operand("operations, whole prompt", Quantity(seconds.flop(whole), "OP"), COUNTED),
             "P": Operand("product of packed weights and int8", passport.product("packed", "int8")),
             "B": Operand("weights and caches, whole prompt", Quantity(seconds.moved(whole), "B"), COUNTED),
             "R": Operand("reads in memory", passport.bandwidth("read")),
-            "G": Operand(f"operations, step of {ROWS}", Quantity(seconds.flop(small), "FLOP"), COUNTED),
+            "G": Operand(f"operations, step of {ROWS}", Quantity(seconds.flop(small), "OP"), COUNTED),
             "C": Operand(f"weights and caches, step of {ROWS}", Quantity(seconds.moved(small), "B"), COUNTED),
         }
         by, ends = ratio(dict(zip(ENDS, ("max(F / P, B / R)", "max(G / P, C / R)"))), operands)

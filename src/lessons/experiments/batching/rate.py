@@ -47,13 +47,14 @@ class Rate(Experiment):
         seconds = cost(passport)
         in_registers = cost(passport, textbook=True)
         rates, textbook = (self.rates(c, self.batches) for c in (seconds, in_registers))
-        ridge = seconds.weight_bytes / seconds.bandwidth / (seconds.flop_per_token / seconds.peak)
+        row = (seconds.flop_per_token + seconds.flop_per_sequence) / seconds.peak
+        ridge = seconds.weight_bytes / seconds.bandwidth / row
         last = self.batches[-1]
         alone = seconds.flop(self.work(1))
         by = Derivation(
             f"{last} * max(F / P, (W + C) / R) / max({last} * F / P, (W + {last} * C) / R)",
             {
-                "F": Operand("operations of a token", Quantity(alone, "FLOP"), SHAPE),
+                "F": Operand("operations of a token", Quantity(alone, "OP"), SHAPE),
                 "P": Operand("product of packed weights and int8", passport.product("packed", "int8")),
                 "W": Operand("packed weights", Quantity(seconds.weight_bytes, "B"), SHAPE),
                 "C": Operand("cache of a sequence", Quantity(self.tokens * seconds.kv_bytes, "B"), SHAPE),

@@ -60,8 +60,9 @@ def cost(passport: Passport, textbook: bool = False) -> Roofline:
     """
     shape = model("smollm2-135m")
     peak = None if textbook else passport.product("packed", "int8").value
+    layers, head = multiplied(shape)
     return Roofline.from_passport(
-        passport, shape, sum(multiplied(shape)), step_bytes("packed, int8"), dtype="int8", peak=peak
+        passport, shape, layers + head, step_bytes("packed, int8"), dtype="int8", peak=peak, head=head
     )
 
 

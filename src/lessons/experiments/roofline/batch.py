@@ -246,6 +246,8 @@ def crossing(rows: list[int], seconds: list[float], first: float | None = None) 
         first: of one row, where another than ``seconds[0]`` is meant.
     """
     target = 2 * (seconds[0] if first is None else first)
+    if seconds[0] >= target:  # a slow edge of one row against its fast edge
+        return float(rows[0])
     for i in range(1, len(rows)):
         if seconds[i] >= target:
             share = math.log(target / seconds[i - 1]) / math.log(seconds[i] / seconds[i - 1])

@@ -26,7 +26,7 @@ class Fusion(Experiment):
     kind = "ratio"
     SMALL = {"limit": 1 << 20}
     FINDINGS = (
-        *("no-gain", "faults-most", "traffic-most", "parts-cant-tell"),
+        *("no-gain", "gain-cant-tell", "faults-most", "traffic-most", "parts-cant-tell"),
         *("blocked-slower", "blocked-faster", "blocked-alike", "blocked-no-gain"),
         *(*JUDGED, "copy-decides", "fresh-memory-decides", "both-decide", "faster-than-the-passport"),
     )
@@ -153,8 +153,9 @@ def _cause(prediction: Outcome, result: Outcome) -> str:
 
 def _saved(result: Outcome) -> str:
     """Return which of the two steps saved more of the time, as far as the intervals tell."""
-    if differs(result.quantity) <= 0:
-        return "no-gain"
+    gained = differs(result.quantity)
+    if gained <= 0:
+        return "no-gain" if gained else "gain-cant-tell"
     naive, preallocated, fused = (result.data[way] for way in ("naive", "preallocated", "fused"))
     if naive.low - preallocated.high > preallocated.high - fused.low:
         return "faults-most"
