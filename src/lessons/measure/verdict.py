@@ -65,11 +65,13 @@ def judged(ratio: Quantity, *ends: Quantity) -> str:
         ends: each end of the ratio, measured over predicted.
 
     Returns:
-        "errors-cancel" where the ratio is as predicted and an end surely is not; else what ``foreseen`` says.
+        What ``foreseen`` says of the ratio; but where that is "as-foreseen" the ends have a say: "errors-cancel" where
+        one surely is not, and "cant-tell" where one may not be.
     """
-    verdict = foreseen(ratio)
-    missed = any(foreseen(end) in (MORE, LESS) for end in ends)
-    return CANCEL if verdict == AS_FORESEEN and missed else verdict
+    verdict, of_ends = foreseen(ratio), {foreseen(end) for end in ends}
+    if verdict != AS_FORESEEN or of_ends <= {AS_FORESEEN}:
+        return verdict
+    return CANCEL if of_ends & {MORE, LESS} else UNSURE
 
 
 def bounded(ratio: Quantity, side: str) -> str:

@@ -139,5 +139,5 @@ def _estimates(entries: list[Entry]) -> str:
 
 def _ratios(entries: list[Entry]) -> str:
     held, cancel = count(entries)[HELD], sum(verdict(e) == CANCEL for e in entries)
-    text = f"{held} came out as predicted, and neither of the values that they divide surely missed"
+    text = f"{held} came out as predicted, and so did the values that they divide"
     return text + (f"; in {cancel} the ratio did and a value surely missed: errors cancel" if cancel else "")
