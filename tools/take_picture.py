@@ -8,7 +8,10 @@ import shutil
 from playwright.sync_api import sync_playwright
 from project import ROOT, SITE
 
-PAGE, FIGURE = "book/cpu_memory.html#fig-cpu_memory-bandwidth", "#fig-cpu_memory-bandwidth"  # the link lifts the veil
+PAGE, FIGURE = (
+    "book/cpu_memory.html#fig-cpu_memory-bandwidth",
+    "#fig-cpu_memory-bandwidth",
+)  # the link lifts the veil
 
 
 def main() -> None:
