@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-TOC, LAST = "_toc.yml", "report_card"
+TOC, CARD = "_toc.yml", "report_card"
 QUESTION = re.compile(r"^\*([^*\n]+\?)\*$", re.M)
 
 
@@ -48,7 +48,7 @@ def chapters() -> list[Chapter]:
     contents = yaml.safe_load((root / TOC).read_text(encoding="utf-8"))
     found = []
     for part, file in _files(contents):
-        if Path(file).name != LAST and (root / f"{file}.ipynb").exists():
+        if Path(file).name != CARD and (root / f"{file}.ipynb").exists():
             found.append(_chapter(root / f"{file}.ipynb", part))
     return found
 
