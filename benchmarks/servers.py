@@ -59,10 +59,11 @@ def _wait(address: str, process: subprocess.Popen) -> None:
     raise SystemExit(f"{' '.join(process.args[:3])} did not start")
 
 
-def ours(slots: int, threads: int) -> AbstractContextManager[str]:
-    """Run our server; it yields its address."""
-    command = [sys.executable, "-m", "lessons", "serve", "--port", "0", "--slots", str(slots)]
-    return running(command, threads=threads)
+def ours(slots: int, threads: int, weights: str = "packed") -> AbstractContextManager[str]:
+    """Run our server, with weights in this form; it yields its address."""
+    options = {"--port": 0, "--slots": slots, "--weights": weights}
+    words = (str(word) for pair in options.items() for word in pair)
+    return running([sys.executable, "-m", "lessons", "serve", *words], threads=threads)
 
 
 def llamacpp(slots: int, threads: int) -> AbstractContextManager[str]:
