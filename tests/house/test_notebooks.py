@@ -1,7 +1,11 @@
 """How notebooks are kept: in the table of contents, without outputs, under one kernel name, with true listings."""
 
 import ast
+import os
 import re
+import shutil
+import subprocess
+import sys
 
 import nbformat
 import pytest
@@ -138,3 +142,18 @@ def test_no_line_of_prose_is_lost_as_a_comment(path):
 )
 def test_a_line_that_begins_with_a_percent_sign_is_found(text, lost):
     assert swallowed(text) == lost
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+def test_a_notebook_run_by_hand_leaves_the_books_ledger_alone(guarded, tmp_path):
+    if guarded:
+        shutil.copy(ROOT / "book" / "conftest.py", tmp_path)
+    write = "from lessons.places import ledger_path\nledger_path().mkdir(parents=True, exist_ok=True)"
+    cell = nbformat.v4.new_code_cell(write)
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "page.ipynb")
+    around = {name: value for name, value in os.environ.items() if not name.startswith("LESSONS_")}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    command += ["--nbval-lax", "--nbval-current-env", "page.ipynb"]
+    done = subprocess.run(command, cwd=tmp_path, env=around, capture_output=True, text=True)
+    assert done.returncode == pytest.ExitCode.OK, done.stdout
+    assert (tmp_path / "_build").exists() is not guarded
