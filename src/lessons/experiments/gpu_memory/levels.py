@@ -9,6 +9,8 @@ from lessons.experiments.text import FOLDER, fill, sections
 from lessons.units import format_binary, format_bytes, format_value, percent
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from lessons.datasheets import Accelerator, GpuLevels, Multiprocessor
     from lessons.figures import Picture
 
@@ -19,6 +21,7 @@ CARDS = {
     "B200": "b200_sxm",
     "4090": "rtx_4090",
 }
+DRAWN = ("registers", "L1 + shared", "L2", "memory")
 OPERANDS = 3 * 4  # bytes that a fused multiply-add in float32 reads from registers
 
 
@@ -93,12 +96,13 @@ def levels(name: str) -> list[Level]:
         return Level(level, size, cores * size, per_clock, rate, rate, "derived" if rate else "", waits)
 
     rates = [m.l2_read for m in _measured(card, sm) if m.l2_read]
-    l2 = (min(rates), max(rates), "measured") if rates else (None, None, "")
+    low, high = (min(rates), max(rates)) if rates else (None, None)
+    l2_bytes = (card.l2_bytes or 0) * card.l2_count
     found = [
         of_each_sm("registers", sm.register_bytes, sm.lanes * OPERANDS),
         of_each_sm("L1 + shared", sm.l1_bytes, sm.l1_rate, _waits(card, sm, "l1")),
         of_each_sm("tensor memory", sm.tensor_bytes or 0, None),
-        Level("L2", None, (card.l2_bytes or 0) * card.l2_count, None, *l2, _waits(card, sm, "l2")),
+        Level("L2", None, l2_bytes, None, low, high, "measured" if rates else "", _waits(card, sm, "l2")),
         Level(
             "memory", None, card.memory_bytes, None, card.bandwidth, card.bandwidth, "printed",
             _waits(card, sm, "memory", own=True),
@@ -141,7 +145,7 @@ CARD_COLUMNS = [
 
 def card_rows() -> list[tuple[str, ...]]:
     """Return the cards side by side as rows of text under ``CARD_COLUMNS``; the first sizes are those of one SM."""
-    found = []
+    found: list[tuple[str, ...]] = []
     for name in CARDS.values():
         card, sm = datasheets.accelerator(name), datasheets.multiprocessor_of(name)
         found.append(
@@ -248,38 +252,32 @@ def picture() -> Picture:
     from lessons import figures
 
     found = {short: {level.name: level for level in levels(key)} for short, key in CARDS.items()}
-    places = {short: place for place, short in enumerate(CARDS)}
     figure, (size, rate) = figures.new(panels=(1, 2))
-    colours = dict(zip(("registers", "L1 + shared", "L2", "memory"), figures.COLOURS))
+    held, read = {}, {}
     with figures.style():
-        for ax in (size, rate):
-            ax.set_xticks(list(places.values()), list(places))
-            ax.set_xlim(-0.4, len(places) - 0.6)
-        sizes, rates = {}, {}
-        for name, colour in colours.items():
-            here = {short: card[name] for short, card in found.items() if name in card}
-            look = {"color": figures.COLOURS[colour], "label": "published, or derived from it"}
+        for i, (name, colour) in enumerate(zip(DRAWN, figures.COLOURS.values())):
+            # Beside each other, since some are equal.
+            of_cards = [(place + 0.13 * (i - 1), card[name]) for place, card in enumerate(found.values())]
             if name != "memory":
-                sizes[name] = list(here.values())[-1].total
-                at = [places[short] for short in here]
-                figures.published(size, at, [level.total for level in here.values()], **look)
-            ends = [
-                (places[short], end)
-                for short, level in here.items()
-                for end in (level.low, level.high)
-                if end
-            ]
-            rates[name] = ends[-1][1]
-            figures.published(rate, [x for x, _ in ends], [y for _, y in ends], **look)
+                held[name] = _joined(size, [(x, level.total) for x, level in of_cards], colour)
+            if name == "L2":
+                ends = [[(x, end) for end in (level.low, level.high) if end] for x, level in of_cards]
+                over = [_joined(rate, pair, colour) for pair in ends if pair][-1]
+                rate.annotate(name, over, (0, 8), textcoords="offset points", ha="center")
+            else:
+                read[name] = _joined(rate, [(x, level.high or 0) for x, level in of_cards], colour)
+        for ax in (size, rate):
+            ax.set_xticks(range(len(found)), list(found))
+            ax.set_xlim(-0.5, len(found) - 0.5)
+            ax.set_xlabel("card")
         size.set_title("on the chip, all SMs together")
         rate.set_title("bandwidth, all SMs together")
         size.set_ylabel("capacity")
         rate.set_ylabel("bandwidth (logarithmic)")
         figures.rate_axis(size.yaxis, "B")
         figures.rate_axis(rate.yaxis, "B/s", log=True)
-        last = len(places) - 1
-        figures.name_lines(size, {name: (last, y) for name, y in sizes.items()})
-        figures.name_lines(rate, {name: (last, y) for name, y in rates.items()})
+        figures.name_lines(size, held)
+        figures.name_lines(rate, read)
         figures.key(figure)
     spoken = [
         f"{short}: "
@@ -291,6 +289,16 @@ def picture() -> Picture:
     ]
     said = " ".join(sections(FOLDER / "gpu_memory" / "text.md")["levels"]["alt"].split())
     return figures.render(figure, fill(said, {"levels": "; ".join(spoken)}), "gpu_memory.levels")
+
+
+def _joined(ax: Axes, points: list[tuple[float, float]], colour: str) -> tuple[float, float]:
+    """Draw published points with a thin line through them, and return the last."""
+    from lessons import figures
+
+    x, y = [x for x, _ in points], [y for _, y in points]
+    figures.published(ax, x, y, "published, or derived from it", color=colour)
+    ax.plot(x, y, **figures.guide(dotted=True))
+    return points[-1]
 
 
 def _all() -> list[GpuLevels]:
