@@ -31,6 +31,16 @@ DIMENSIONS = {
     "l2_bytes": "B",
     "l3_bytes": "B",
     "shared_bytes": "B",
+    "register_bytes": "B",
+    "l1_bytes": "B",
+    "tensor_bytes": "B",
+    "shared": "cycles",
+    "l1": "cycles",
+    "l2": "cycles",
+    "l2_far": "cycles",
+    "memory": "cycles",
+    "l2_read": "B/s",
+    "memory_read": "B/s",
     "bandwidth": "B/s",
     "link_bandwidth": "B/s",
     "both_ways": "B/s",
@@ -145,7 +155,7 @@ def evaluate(formula: str) -> tuple[float, ...]:
         for module in set(re.findall(r"\b([a-z_]+)\.", formula))
         if importlib.util.find_spec(f"lessons.formulas.{module}")
     }
-    for finder in ("accelerator", "memory", "link", "model", "price"):
+    for finder in ("accelerator", "multiprocessor", "gpu_levels", "memory", "link", "model", "price"):
         # ``memory`` is a module of formulas too; the finder is ``memory_sheet``.
         names["memory_sheet" if finder == "memory" else finder] = getattr(datasheets, finder)
     names |= {"units": units, "min": min, "max": max, "sum": sum, "round": round, "__builtins__": {}}

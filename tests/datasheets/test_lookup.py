@@ -25,6 +25,8 @@ def test_spelling_does_not_matter(spelling):
 def test_every_key_is_found_by_its_own_name():
     finders = {
         "accelerators": datasheets.accelerator,
+        "multiprocessors": datasheets.multiprocessor,
+        "gpu_levels": datasheets.gpu_levels,
         "memories": datasheets.memory,
         "links": datasheets.link,
         "models": datasheets.model,
@@ -38,7 +40,7 @@ def test_every_key_is_found_by_its_own_name():
 def test_an_unknown_name_is_told_the_near_ones():
     with pytest.raises(LessonError, match=r"no entry 'h100'; the nearest are .*h100_sxm"):
         datasheets.accelerator("h100")
-    with pytest.raises(LessonError, match="accelerators, memories, links"):
+    with pytest.raises(LessonError, match="accelerators, multiprocessors, gpu_levels, memories, links"):
         datasheets.table("gpus")
 
 

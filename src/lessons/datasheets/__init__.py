@@ -1,4 +1,4 @@
-"""Published facts with their sources: accelerators, memories, links, models and prices.
+"""Published facts with their sources: accelerators, the levels of their memory, memories, links, models and prices.
 
 The tables are TOML files beside this module. Everything is in SI base units (bytes, B/s, FLOP/s, W, US dollars),
 and every rate is dense unless its field says ``sparse``.
@@ -7,19 +7,34 @@ and every rate is dense unless its field says ``sparse``.
     3350000000000.0
 """
 
-from lessons.datasheets.lookup import accelerator, link, memory, model, price, table
-from lessons.datasheets.shapes import Accelerator, Link, Memory, Model, Price
+from lessons.datasheets.lookup import (
+    accelerator,
+    gpu_levels,
+    link,
+    memory,
+    model,
+    multiprocessor,
+    multiprocessor_of,
+    price,
+    table,
+)
+from lessons.datasheets.shapes import Accelerator, GpuLevels, Link, Memory, Model, Multiprocessor, Price
 
 __all__ = [
     "Accelerator",
+    "GpuLevels",
     "Link",
     "Memory",
     "Model",
+    "Multiprocessor",
     "Price",
     "accelerator",
+    "gpu_levels",
     "link",
     "memory",
     "model",
+    "multiprocessor",
+    "multiprocessor_of",
     "price",
     "table",
 ]

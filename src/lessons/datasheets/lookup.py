@@ -8,13 +8,24 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lessons.datasheets.shapes import Accelerator, Entry, Link, Memory, Model, Price
+from lessons.datasheets.shapes import (
+    Accelerator,
+    Entry,
+    GpuLevels,
+    Link,
+    Memory,
+    Model,
+    Multiprocessor,
+    Price,
+)
 from lessons.errors import LessonError
 
 E = TypeVar("E", bound=Entry)
 
 SHAPES: dict[str, type[Entry]] = {
     "accelerators": Accelerator,
+    "multiprocessors": Multiprocessor,
+    "gpu_levels": GpuLevels,
     "memories": Memory,
     "links": Link,
     "models": Model,
@@ -27,7 +38,7 @@ def table(name: str) -> dict[str, Any]:
     """Return one table as a mapping from key to entry, in the order of its file.
 
     Args:
-        name: "accelerators", "memories", "links", "models" or "prices".
+        name: "accelerators", "multiprocessors", "gpu_levels", "memories", "links", "models" or "prices".
 
     Raises:
         LessonError: for another name.
@@ -45,6 +56,31 @@ def accelerator(name: str) -> Accelerator:
         LessonError: for an unknown name; the message lists the nearest ones.
     """
     return _find("accelerators", name, Accelerator)
+
+
+def multiprocessor(name: str) -> Multiprocessor:
+    """Return a kind of SM, for example ``multiprocessor("sm_90")``; errors as in ``accelerator``."""
+    return _find("multiprocessors", name, Multiprocessor)
+
+
+def multiprocessor_of(card: str) -> Multiprocessor:
+    """Return the SM of an accelerator, for example ``multiprocessor_of("h100_sxm")``.
+
+    Raises:
+        LessonError: for an unknown accelerator, and for one whose SM is not in the table.
+    """
+    key = accelerator(card).key
+    for found in table("multiprocessors").values():
+        if key in found.cards:
+            assert isinstance(found, Multiprocessor)
+            return found
+    known = [name for found in table("multiprocessors").values() for name in found.cards]
+    raise LessonError(f"the SM of {key!r} is not in the table; there are those of {', '.join(known)}")
+
+
+def gpu_levels(name: str) -> GpuLevels:
+    """Return measured levels, for example ``gpu_levels("h100_pcie_gpu_benches")``; errors as in ``accelerator``."""
+    return _find("gpu_levels", name, GpuLevels)
 
 
 def memory(name: str) -> Memory:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 MARKS = ("primary", "two secondary", "one secondary")
 MATRIX_FORMATS = ("int8", "fp8", "fp4")  # beside the 16-bit ones that every part multiplies
+CHASES = ("steady chase", "pointer chase", "first loads")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +104,67 @@ class Accelerator(Entry):
         The second is the cautious one: no device of the table reports less than its maker's GB read as 10^9.
         """
         return self.memory_reported or self.memory_printed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Multiprocessor(Entry):
+    """What one SM holds and moves, by compute capability: the same on each card of that capability.
+
+    Attributes:
+        capability: of CUDA, such as "9.0".
+        cards: keys of accelerators that have it.
+        register_bytes: the register file.
+        l1_bytes: the array that the L1 cache and the shared memory divide between them. How much of it can be shared
+            memory is the ``shared_bytes`` of the accelerator.
+        tensor_bytes: tensor memory; None where there is none.
+        l1_rate: the most that L1 or shared memory delivers, in bytes per clock: 32 banks of 4 bytes.
+        lanes: fused multiply-adds in float32 per clock.
+        matrix_rate: FLOP per clock of its matrix units in 16 bits, dense, accumulating in 32 bits.
+    """
+
+    capability: str
+    cards: tuple[str, ...]
+    register_bytes: int
+    l1_bytes: int
+    tensor_bytes: int | None = None
+    l1_rate: int
+    lanes: int
+    matrix_rate: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class GpuLevels(Entry):
+    """What one tool measured of the memory levels of one GPU. Latencies are in cycles of the core's clock.
+
+    Attributes:
+        multiprocessor: key of its kind of SM.
+        device: the GPU that it ran on, in words.
+        cards: keys of the accelerators that this may have been; empty where the table has none like it.
+        tool: whose program it was.
+        method: "steady chase": each line once, in random order, round after round, so that caches and TLBs are as warm
+            as they get. "first loads": the mean of the first loads through a buffer, with their TLB misses. "pointer
+            chase": a chase whose order the source does not tell.
+        clock: Hz of the core meanwhile; None where it was not held or not told.
+        shared, l1: cycles of a load from shared memory, and of a hit in L1.
+        l2: cycles of a hit in L2; in the nearer of two partitions, where the tool tells them apart.
+        l2_far: cycles of a hit in the other partition.
+        memory: cycles of a load from device memory.
+        l2_read, memory_read: B/s of all SMs that read together.
+    """
+
+    multiprocessor: str
+    device: str
+    cards: tuple[str, ...] = ()
+    tool: str
+    method: str
+    clock: float | None = None
+    shared: float | None = None
+    l1: float | None = None
+    l2: float | None = None
+    l2_far: float | None = None
+    memory: float | None = None
+    l2_read: float | None = None
+    memory_read: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
