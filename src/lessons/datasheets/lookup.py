@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lessons.datasheets.shapes import Accelerator, Entry, Link, Memory, Model, Price
+from lessons.datasheets.shapes import Accelerator, Entry, GpuLimits, Link, Memory, Model, Price
 from lessons.errors import LessonError
 
 E = TypeVar("E", bound=Entry)
@@ -19,6 +19,7 @@ SHAPES: dict[str, type[Entry]] = {
     "links": Link,
     "models": Model,
     "prices": Price,
+    "gpu_limits": GpuLimits,
 }
 
 
@@ -27,7 +28,7 @@ def table(name: str) -> dict[str, Any]:
     """Return one table as a mapping from key to entry, in the order of its file.
 
     Args:
-        name: "accelerators", "memories", "links", "models" or "prices".
+        name: "accelerators", "memories", "links", "models", "prices" or "gpu_limits".
 
     Raises:
         LessonError: for another name.
@@ -65,6 +66,11 @@ def model(name: str) -> Model:
 def price(name: str) -> Price:
     """Return a dated price, for example ``price("h100_sxm_aws")``; errors as in ``accelerator``."""
     return _find("prices", name, Price)
+
+
+def gpu_limits(capability: str) -> GpuLimits:
+    """Return what a multiprocessor of a compute capability holds: ``gpu_limits("9.0")``; errors as above."""
+    return _find("gpu_limits", f"cc {capability}", GpuLimits)
 
 
 def _entry(shape: type[Entry], key: str, fields: dict[str, Any]) -> Entry:
