@@ -112,7 +112,7 @@ def picture() -> Picture:
 
     bandwidth, processors = _card(None)
     limits = datasheets.gpu_limits(CAPABILITY)
-    places = [4 * 2 ** (i / 4) for i in range(4 * 7 + 1)]  # bytes: 4 to 512
+    places = [2 ** (1.5 + i / 16) for i in range(16 * 8)]  # bytes: 3 to 700
     curves = {
         latency: [little.per_processor(bandwidth, latency, processors) / (little.WARP * b) for b in places]
         for latency in (UNLOADED, LOADED)
@@ -150,7 +150,7 @@ def picture() -> Picture:
         ax.set_yscale("log", base=2)
         for axis in (ax.xaxis, ax.yaxis):
             axis.set_major_formatter(lambda value, _: f"{value:g}")
-        ax.set(xlim=(places[0], places[-1]), ylim=(1, 2 * limits.warps))
+        ax.set(xlim=(places[0], 512), ylim=(1, 2 * limits.warps))
         ax.set_xlabel("bytes under way per thread")
         ax.set_ylabel("warps per SM")
         ways = {f"{loads} x {itemsize} B": need(loads, itemsize) for loads, itemsize in WAYS}

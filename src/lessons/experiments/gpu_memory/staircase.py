@@ -75,16 +75,14 @@ class GpuStaircase(Experiment):
 
         left, right = figure.axes
         cache = result.data["cache"]
-        for ax, xs, name, measured in (
-            (left, "rings", "seconds", "measured, 1 thread"),
-            (right, "arrays", "rates", "measured, all threads"),
-        ):
+        for ax, xs, name in ((left, "rings", "seconds"), (right, "arrays", "rates")):
             sizes, levels = result.data[xs], prediction.data[name]
-            ends = sorted({*sizes, min(max(cache, sizes[0]), sizes[-1])})
-            steps = [(size, levels["l2"]) for size in ends if size <= cache]
-            steps += [(size, levels["dram"]) for size in (cache + 1, *ends) if cache < size <= ends[-1]]
-            figures.predicted(ax, *zip(*sorted(steps)), "predicted from the passport")
-            looks.measured(ax, sizes, result.data[name], label=measured)
+            inside = min(max(cache, sizes[0]), sizes[-1])
+            ends, heights = [sizes[0], inside], [levels["l2"]] * 2
+            if inside < sizes[-1]:
+                ends, heights = [*ends, inside, sizes[-1]], [*heights, *[levels["dram"]] * 2]
+            figures.predicted(ax, ends, heights, "predicted from the passport")
+            looks.measured(ax, sizes, result.data[name])
             if sizes[0] <= cache <= sizes[-1]:
                 ax.axvline(cache, **figures.guide(dotted=True))
                 ax.annotate(
@@ -98,9 +96,9 @@ class GpuStaircase(Experiment):
             figures.bytes_axis(ax.xaxis)
             ax.set_xlabel("working set")
         figures.time_axis(left.yaxis, log=True)
-        left.set_ylabel("time of one load")
+        left.set_ylabel("time of one load, 1 thread")
         figures.rate_axis(right.yaxis, "B/s", log=True)
-        right.set_ylabel("read bandwidth")
+        right.set_ylabel("read bandwidth, all threads")
         figures.key(figure)
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
