@@ -35,6 +35,7 @@ def machine(name, cores=8, levels=("l1", "l2", "l3"), nodes=1, gpus=()):
         add(f"cpu.product.packed.{product}", rate, unit)
     add("cpu.product.float32.float32", 60e9, "FLOP/s")
     add("cpu.product.row_end", 2e-8, "s")
+    add("cpu.gather.dram", 11e9, "B/s")
     add("page_cache.read", 6e9, "B/s")
     add("disk.read", 1e9, "B/s")
     if gpus:

@@ -170,6 +170,7 @@ def test_a_figure_keeps_the_map_and_hides_nothing(experiment, looked):
 def test_the_pictures_that_are_no_experiments_do_so_too(looked):
     unreadable(import_module("lessons.experiments.inference_vs_training.cards").picture())
     unreadable(import_module("lessons.experiments.gpu_memory.levels").picture())
+    unreadable(import_module("lessons.experiments.gpu_memory.need").picture())
     unreadable(looks.machine(MACHINES[0]))
     assert [wrong for _, wrong in looked if wrong] == []
 

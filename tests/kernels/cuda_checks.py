@@ -54,7 +54,9 @@ def check_chase(device: str) -> None:
     place = 5
     for _ in range(48):
         place = links[place]
-    assert int(chase.chase(torch.from_numpy(links).to(device), 48, 5)) == place
+    there = torch.from_numpy(links).to(device)
+    assert int(chase.chase(there, 48, 5)) == place
+    assert int(chase.chase(there, 16, chase.chase(there, 32, 5))) == place
 
 
 def check_fma(device: str) -> None:

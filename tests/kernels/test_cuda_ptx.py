@@ -32,8 +32,8 @@ ATTEND = void(cube, cube, cube, i32, int64, int64, int64, tall, tall)
 # name -> kernel, its types, an instruction without which it would not do its work
 KERNELS = {
     **{k: (f, void(f64, f64, f64, float64), r"st\.global\S*64") for k, f in stream.WRITES.items()},
-    "read": (stream.read, void(f64, f64), r"ld\.shared"),
-    "chase": (chase.walk, void(int64[::1], int64, int64, int64[::1]), r"ld\.global\S*64"),
+    "read": (stream.read, void(f64, f64, int64), r"ld\.shared"),
+    "chase": (chase.walk, void(int64[::1], int64, int64[::1], int64[::1]), r"ld\.global\S*64"),
     "fma32": (fma.KERNELS["float32"], void(int64, float32, float32, f64), r"fma\.rn\S*\.f32"),
     "fma64": (fma.KERNELS["float64"], void(int64, float64, float64, f64), r"fma\.rn\S*\.f64"),
     "horner": (horner.kernel(), void(float32[::1], float32[::1], int64, float64), r"fma\.rn\S*\.f32"),

@@ -1,4 +1,4 @@
-"""Published facts with their sources: accelerators, the levels of their memory, memories, links, models and prices.
+"""Published facts with their sources: accelerators, their SMs and levels of memory, memories, links, models and prices.
 
 The tables are TOML files beside this module. Everything is in SI base units (bytes, B/s, FLOP/s, W, US dollars),
 and every rate is dense unless its field says ``sparse``.
@@ -10,6 +10,7 @@ and every rate is dense unless its field says ``sparse``.
 from lessons.datasheets.lookup import (
     accelerator,
     gpu_levels,
+    gpu_limits,
     link,
     memory,
     model,
@@ -18,11 +19,21 @@ from lessons.datasheets.lookup import (
     price,
     table,
 )
-from lessons.datasheets.shapes import Accelerator, GpuLevels, Link, Memory, Model, Multiprocessor, Price
+from lessons.datasheets.shapes import (
+    Accelerator,
+    GpuLevels,
+    GpuLimits,
+    Link,
+    Memory,
+    Model,
+    Multiprocessor,
+    Price,
+)
 
 __all__ = [
     "Accelerator",
     "GpuLevels",
+    "GpuLimits",
     "Link",
     "Memory",
     "Model",
@@ -30,6 +41,7 @@ __all__ = [
     "Price",
     "accelerator",
     "gpu_levels",
+    "gpu_limits",
     "link",
     "memory",
     "model",

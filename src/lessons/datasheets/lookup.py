@@ -12,6 +12,7 @@ from lessons.datasheets.shapes import (
     Accelerator,
     Entry,
     GpuLevels,
+    GpuLimits,
     Link,
     Memory,
     Model,
@@ -30,6 +31,7 @@ SHAPES: dict[str, type[Entry]] = {
     "links": Link,
     "models": Model,
     "prices": Price,
+    "gpu_limits": GpuLimits,
 }
 
 
@@ -38,7 +40,7 @@ def table(name: str) -> dict[str, Any]:
     """Return one table as a mapping from key to entry, in the order of its file.
 
     Args:
-        name: "accelerators", "multiprocessors", "gpu_levels", "memories", "links", "models" or "prices".
+        name: "accelerators", "multiprocessors", "gpu_limits", "gpu_levels", "memories", "links", "models" or "prices".
 
     Raises:
         LessonError: for another name.
@@ -101,6 +103,11 @@ def model(name: str) -> Model:
 def price(name: str) -> Price:
     """Return a dated price, for example ``price("h100_sxm_aws")``; errors as in ``accelerator``."""
     return _find("prices", name, Price)
+
+
+def gpu_limits(capability: str) -> GpuLimits:
+    """Return what a multiprocessor of a compute capability holds: ``gpu_limits("9.0")``; errors as above."""
+    return _find("gpu_limits", f"cc {capability}", GpuLimits)
 
 
 def _entry(shape: type[Entry], key: str, fields: dict[str, Any]) -> Entry:

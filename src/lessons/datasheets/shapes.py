@@ -267,3 +267,41 @@ class Price(Entry):
     def form(self) -> str:
         """What is rented: "a single GPU" or "a GPU of 8"."""
         return "a single GPU" if self.gpus == 1 else f"a GPU of {self.gpus}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GpuLimits(Entry):
+    """What a streaming multiprocessor of one compute capability holds at once.
+
+    Attributes:
+        capability: "9.0".
+        warps: resident warps of 32 threads.
+        blocks: resident blocks.
+        threads_per_block: the most threads of a block.
+        registers: registers of 32 bits, of all partitions together; also the most that a block may take.
+        registers_per_thread: the most that a program may name.
+        register_unit: registers that a warp is given at a time.
+        partitions: parts of the multiprocessor with registers of their own; a warp lives in one of them.
+        shared_bytes: shared memory of all resident blocks together, at most, ``shared_reserved`` of each included.
+        shared_reserved: bytes of each block that the driver keeps for itself.
+        shared_unit: bytes that a block is given at a time.
+        carveouts: sizes to which the shared part of the unified data cache can be set, in bytes, ascending.
+    """
+
+    capability: str
+    warps: int
+    blocks: int
+    threads_per_block: int
+    registers: int
+    registers_per_thread: int
+    register_unit: int
+    partitions: int
+    shared_bytes: int
+    shared_reserved: int
+    shared_unit: int
+    carveouts: tuple[int, ...]
+
+    @property
+    def shared_per_block(self) -> int:
+        """The most shared memory that one block can ask for, in bytes."""
+        return self.shared_bytes - self.shared_reserved

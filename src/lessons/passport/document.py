@@ -130,6 +130,10 @@ class Passport:
         except KeyError:
             return Quantity(caches[-1]["bytes"], "B")
 
+    def gather(self) -> Quantity:
+        """Return bytes per second of random lines from memory, one thread, where no load waits for another."""
+        return self.peak("cpu.gather.dram")
+
     def page_cache(self) -> Quantity:
         """Return bytes per second that ``read`` copies from a file that is in memory already."""
         return self.peak("page_cache.read")

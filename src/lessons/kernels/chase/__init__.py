@@ -10,17 +10,17 @@ from lessons.kernels.chase.reference import ring
 __all__ = ["chase", "chase_many", "ring", "walker"]
 
 
-def chase(links: Any, steps: int, *, start: int = 0) -> int:
+def chase(links: Any, steps: int, *, start: Any = 0) -> Any:
     """Follow ``links`` for ``steps`` dependent loads and return the place where the walk ends.
 
     Args:
         links: 1-D int64, from ``ring``: a NumPy array of byte addresses (CPU), or a CUDA tensor of indices
             in elements.
         steps: loads to make; on the CPU a multiple of 16.
-        start: the element to start from.
+        start: the element to start from; on CUDA also what an earlier walk returned.
 
     Returns:
-        The element reached, so that no load can be left out.
+        The element reached, so that no load can be left out: an int, or on CUDA a tensor of no dimensions.
 
     Raises:
         ValueError: when ``steps`` is not a multiple of 16.
@@ -76,7 +76,7 @@ def walker(links: Any, steps: int, walks: int = 1) -> Callable[[], None]:
     """
     if walks > 1:
         return _walker_of_many(links, steps // walks, walks)
-    place = 0
+    place: Any = 0
 
     def walk() -> None:
         nonlocal place

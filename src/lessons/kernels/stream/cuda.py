@@ -37,14 +37,19 @@ def triad(a, b, c, scalar):
 
 
 @cuda.jit
-def read(sums, b):
-    """Leave the sum of each block's elements in ``sums``, one number a block, added to what was there."""
-    total = 0.0
-    for i in range(cuda.grid(1), b.size, cuda.gridsize(1)):
-        total += b[i]
+def read(sums, b, passes):
+    """Leave the sum of all that each block has read in ``sums``, one number a block.
+
+    In each pass a block takes the part that its neighbour had in the pass before, so that it does not find it in the
+    L1 of its own multiprocessor.
+    """
+    total, step = 0.0, cuda.gridsize(1)
+    for turn in range(passes):
+        for i in range((cuda.grid(1) + turn * cuda.blockDim.x) % step, b.size, step):
+            total += b[i]
     total = device.block_sum(total)
     if cuda.threadIdx.x == 0:
-        sums[cuda.blockIdx.x] += total
+        sums[cuda.blockIdx.x] = total
 
 
 WRITES = {"copy": copy, "scale": scale, "add": add, "triad": triad}
@@ -53,14 +58,15 @@ WRITES = {"copy": copy, "scale": scale, "add": add, "triad": triad}
 def stream(kind: str, a: Any, b: Any, c: Any, scalar: float, repeats: int) -> Any:
     """Queue ``repeats`` passes on CUDA tensors; see ``lessons.kernels.stream``.
 
+    Those of "read" are made in one launch. Each of the others is a launch, since its blocks would overtake each other.
+
     Returns:
         For "read" a tensor of no dimensions, still on the device: turning it into a float would wait for it.
     """
     blocks = BLOCKS_PER_PROCESSOR * device.processors()
     if kind == "read":
-        sums = b.new_zeros(blocks)
-        for _ in range(repeats):
-            device.launch(read, blocks, device.THREADS, sums, b)
+        sums = b.new_empty(blocks)
+        device.launch(read, blocks, device.THREADS, sums, b, repeats)
         return sums.sum()
     for _ in range(repeats):
         device.launch(WRITES[kind], blocks, device.THREADS, a, b, c, scalar)
