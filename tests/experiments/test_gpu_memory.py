@@ -3,8 +3,8 @@ from machines import MACHINES
 
 from lessons.experiments import gpu_memory as x
 from lessons.experiments.base import Outcome
-from lessons.experiments.gpu_memory import banks as banks_module
-from lessons.experiments.gpu_memory import sectors as sectors_module
+from lessons.experiments.gpu_memory.banks import PATTERNS as TILES
+from lessons.experiments.gpu_memory.sectors import PATTERNS as READS
 from lessons.formulas import warp
 from lessons.kernels import patterns
 from lessons.passport import Passport
@@ -25,14 +25,12 @@ def counted(experiment, **changed):
     counts = prediction.data[what] | {name.replace("_", " "): n for name, n in changed.items()}
     data = {what: counts, "lines": counts, "whole": counts}
     if experiment is x.banks:
-        pitches = {
-            "tile column 32": 32,
-            "tile column 33": 33,
-            "tile four column 32": 32,
-            "tile four column 36": 36,
-        }
+        four = {"tile four column 32": 32, "tile four column 36": 36}
+        pitches = {"tile column 32": 32, "tile column 33": 33} | four
         data["maps"] = {name: warp.stride(4 * pitch) for name, pitch in pitches.items()}
-        data["widths"] = {name: 16 if "four" in name else 4 for name in pitches}
+        data["maps"] |= {"tile column swizzled": warp.swizzled_column(5)}
+        data["maps"] |= {"tile four column swizzled": warp.swizzled_column(0, words=4)}
+        data["widths"] = {name: 16 if "four" in name else 4 for name in data["maps"]}
     return Outcome(Quantity(sum(counts.values()), "1"), data)
 
 
@@ -86,25 +84,18 @@ def test_the_simulator_counts_what_the_closed_forms_say(experiment):
     assert experiment.findings(prediction, result) == ["equal", "patterns-agree"]
 
 
-@pytest.mark.parametrize(
-    ("module", "read"),
-    [
-        (sectors_module, lambda a: a.kind == "read"),
-        (banks_module, lambda a: a.array == "shared" and a.kind == "read"),
-    ],
-    ids=["sectors", "banks"],
-)
-def test_the_least_cost_is_that_of_the_bytes(module, read):
-    """``ideal`` and ``least`` from the log: distinct bytes in full sectors, and 128 bytes per cycle."""
+def test_the_least_sectors_are_those_of_the_bytes_that_were_asked_for():
     log = patterns.log()
-    for p in module.PATTERNS:
-        accesses = [a for a in log[p.name].accesses if read(a)]
-        assert accesses
-        if module is sectors_module:
-            useful = sum(len(set(a.addresses)) * a.width for a in accesses)
-            assert (p.useful, p.ideal) == (useful, -(-useful // 32)) and p.ideal <= p.sectors
-        else:
-            assert p.least == sum(-(-32 * a.width // 128) for a in accesses) <= p.cycles
+    for p in READS:
+        useful = sum(len(set(a.addresses)) * a.width for a in log[p.name].accesses if a.kind == "read")
+        assert (p.useful, p.ideal) == (useful, -(-useful // 32)) and p.ideal <= p.sectors
+
+
+def test_the_least_cycles_are_one_for_each_128_bytes():
+    log = patterns.log()
+    for p in TILES:
+        reads = [a for a in log[p.name].accesses if (a.array, a.kind) == ("shared", "read")]
+        assert reads and p.least == sum(-(-32 * a.width // 128) for a in reads) <= p.cycles
 
 
 def fossil_lines(access):

@@ -85,12 +85,15 @@ GROUPS: dict[str, tuple[str, list[Pattern]]] = {
 PATTERNS = [pattern for _, group in GROUPS.values() for pattern in group]
 
 # What the figure shows: the words that one read touches, each in its bank. Lanes of a phase share a mark.
-MAPS = {
-    "tile column 32": "32-bit column, pitch 32",
-    "tile column 33": "32-bit column, pitch 33",
-    "tile four column 32": "128-bit column, pitch 32",
-    "tile four column 36": "128-bit column, pitch 36",
-}
+MAPS = (
+    "tile column 32",
+    "tile four column 32",
+    "tile column 33",
+    "tile four column 36",
+    "tile column swizzled",
+    "tile four column swizzled",
+)
+PANEL_HEIGHT = 2.7  # inches
 
 
 class Banks(Experiment):
@@ -99,7 +102,7 @@ class Banks(Experiment):
     id = "gpu_memory.banks"
     unit = "1"
     kind = "count"
-    panels = (2, 2)
+    panels = (3, 2)
     FINDINGS = (*COUNTED, "patterns-agree", "patterns-differ")
 
     def predict(self, passport) -> Outcome:
@@ -139,24 +142,26 @@ class Banks(Experiment):
         from lessons import figures
 
         due, counted = prediction.data["cycles"], result.data["cycles"]
-        looks = list(zip(figures.MARKS, ("blue", "orange", "green", "purple")))
-        for ax, (name, label) in zip(figure.axes, MAPS.items()):
+        labels = {p.name: p.label for p in PATTERNS}
+        looks = list(zip(figures.MARKS, ("blue", "orange", "green", "purple", "sky")))
+        figure.set_figheight(PANEL_HEIGHT * self.panels[0])
+        for ax, name in zip(figure.axes, MAPS):
             addresses, width = result.data["maps"][name], result.data["widths"][name]
             lanes = warp.phase_lanes(width)
-            for phase in range(len(addresses) // lanes):
+            phases = warp.LANES // lanes
+            for phase, (mark, colour) in zip(range(phases), looks if phases == 1 else looks[1:]):
                 words = [
                     (a + byte) // warp.WORD
                     for a in addresses[phase * lanes : (phase + 1) * lanes]
                     for byte in range(0, width, warp.WORD)
                 ]
-                mark, colour = looks[phase]
                 figures.measured(
                     ax, [w % warp.BANKS for w in words], [w // warp.BANKS for w in words],
                     label=_lanes(phase, lanes), linestyle="none", marker=mark, ms=4, color=figures.COLOURS[colour],
                 )  # fmt: skip
-            ax.set_title(f"{label}\ncycles: predicted {due[name]}, counted {counted[name]}")
+            ax.set_title(f"{labels[name]}\ncycles: predicted {due[name]}, counted {counted[name]}")
             ax.set_xlim(-1, warp.BANKS)
-            ax.set_ylim(38, -1)
+            ax.set_ylim(36, -1)
             ax.set_xticks([0, 8, 16, 24, 31])
             ax.set_xlabel("bank")
             ax.set_ylabel("line of 128 bytes")
@@ -165,7 +170,7 @@ class Banks(Experiment):
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         due, counted, whole = prediction.data["cycles"], result.data["cycles"], result.data["whole"]
         table: list[list[object]] = [
-            ["read of a tile", "cycles predicted", "cycles counted", "without a conflict"]
+            ["read of a tile", "cycles predicted", "cycles counted", "without a conflict", "one phase"]
         ]
         table += [[p.label, due[p.name], counted[p.name], p.least, whole[p.name]] for p in PATTERNS]
         return {

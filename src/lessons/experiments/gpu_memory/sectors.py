@@ -132,12 +132,12 @@ class Sectors(Experiment):
             shown = [p for symbol in symbols for p in GROUPS[symbol][1]]
             places = range(len(shown))
             figures.bars(
-                ax, places, [counted[p.name] for p in shown], "counted in the log", lying=True, width=0.7
-            )
-            figures.bars(
                 ax, places, [due[p.name] for p in shown], "predicted",
-                predicted=True, lying=True, width=0.7, colour="vermilion",
+                predicted=True, lying=True, width=0.8, colour="vermilion",
             )  # fmt: skip
+            figures.bars(
+                ax, places, [counted[p.name] for p in shown], "counted in the log", lying=True, width=0.4
+            )
             for place, p in zip(places, shown):
                 ax.vlines([p.ideal], place - 0.45, place + 0.45, label="least for the bytes", **_thin())
             ax.set_yticks(places, [p.label for p in shown])
@@ -152,7 +152,7 @@ class Sectors(Experiment):
             ["read", "sectors predicted", "sectors counted", "lines counted", "bytes used"]
         ]
         for p in PATTERNS:
-            used = percent(p.useful / (counted[p.name] * warp.SECTOR))
+            used = percent(p.useful / (counted[p.name] * warp.SECTOR), 3)
             table.append([p.label, due[p.name], counted[p.name], lines[p.name], used])
         return {
             "patterns": len(PATTERNS),
