@@ -25,9 +25,8 @@ from lessons.kernels.gemv import reference as gemv_reference
 from lessons.kernels.packed import Packed, expand, linear, pack
 from lessons.kernels.packed import reference as packed_reference
 from lessons.kernels.packed.formats import FORMATS
-from lessons.kernels.shared import LOADS
 from lessons.kernels.shared import cuda as shared
-from lessons.kernels.shared.reference import end
+from lessons.kernels.shared.reference import LOADS, end
 from lessons.kernels.stream import cuda as stream
 from lessons.kernels.stream import reference as stream_reference
 from lessons.kernels.tools.device import SIMULATED

@@ -157,7 +157,7 @@ class Banks(Experiment):
                 ]
                 figures.measured(
                     ax, [w % warp.BANKS for w in words], [w // warp.BANKS for w in words],
-                    label=_lanes(phase, lanes), linestyle="none", marker=mark, ms=4, color=figures.COLOURS[colour],
+                    label=_lanes(phase, lanes), linestyle="none", marker=mark, ms=5, color=figures.COLOURS[colour],
                 )  # fmt: skip
             ax.set_title(f"{labels[name]}\ncycles: predicted {due[name]}, counted {counted[name]}")
             ax.set_xlim(-1, warp.BANKS)

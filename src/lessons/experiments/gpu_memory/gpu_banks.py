@@ -91,11 +91,11 @@ class GpuBanks(Experiment):
         padded = result.data["rates"][str(PADDED)]
         return {
             "free": free,
-            "worst": worst,
+            "one_bank": worst,
             "free_due": format_value(prediction.ends[_end(FREE)].value, "B/s"),
-            "worst_due": format_value(prediction.ends[_end(WORST)].value, "B/s"),
+            "one_bank_due": format_value(prediction.ends[_end(WORST)].value, "B/s"),
             "free_off": format_value(off[FREE], "1", 2),
-            "worst_off": format_value(off[WORST], "1", 2),
+            "one_bank_off": format_value(off[WORST], "1", 2),
             "padded": format_value(padded.value, "B/s"),
             "padded_share": format_value(padded.ratio(result.data["rates"][str(FREE)]).value, "1", 2),
         }

@@ -53,8 +53,8 @@ GROUPS: dict[str, tuple[str, list[Pattern]]] = {
     "A": (
         "reads in another order or place",
         [
-            Pattern("shifted 1", "1 word later", along(4, 4, 4), WORDS),
-            Pattern("shifted 8", "8 words later", along(4, 4, 32), WORDS),
+            Pattern("shifted 1", "one word later", along(4, 4, 4), WORDS),
+            Pattern("shifted 8", "eight words later", along(4, 4, 32), WORDS),
             # The order of the lanes does not matter, and the table of their places is read in order as well.
             Pattern("backwards", "backwards", along(4, 4), WORDS),
             Pattern("shuffled", "shuffled, by table", along(4, 4) + along(4, 4), 2 * WORDS),
@@ -73,19 +73,19 @@ GROUPS: dict[str, tuple[str, list[Pattern]]] = {
     "W": (
         "reads of another width, in order",
         [
-            Pattern("int8", "8 bits", along(1, 1), 32),
-            Pattern("float16", "16 bits", along(2, 2), 64),
-            Pattern("float64", "64 bits", along(8, 8), 256),
-            Pattern("vectors 1", "128 bits", along(16, 16), 512),
+            Pattern("int8", "int8", along(1, 1), 32),
+            Pattern("float16", "float16", along(2, 2), 64),
+            Pattern("float64", "float64", along(8, 8), 256),
+            Pattern("vectors 1", "float4", along(16, 16), 512),
         ],
     ),
     "V": (
         "reads of 128 bits with gaps",
         [
-            Pattern("vectors 2", "128 bits, stride 2", along(32, 16), 512),
-            Pattern("vector column", "128-bit column", along(256, 16), 512),
+            Pattern("vectors 2", "float4, stride 2", along(32, 16), 512),
+            Pattern("vector column", "float4, column", along(256, 16), 512),
             # Sixteen rows, and in each the two lanes of a pair share a sector.
-            Pattern("vector pairs", "the same, 2 lanes a row", 16 * 1, 512),
+            Pattern("vector pairs", "float4, two per row", 16 * 1, 512),
         ],
     ),
 }

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["BYTES", "LOADS", "walk"]
+from lessons.kernels.shared.reference import BYTES, LOADS
 
-LOADS = 8  # per round
-BYTES = 4  # that a lane reads at once
+__all__ = ["BYTES", "LOADS", "walk"]
 
 
 def walk(stride: int, rounds: int, *, blocks: int = 6, threads: int = 256) -> Any:

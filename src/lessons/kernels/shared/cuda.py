@@ -6,8 +6,7 @@ from typing import Any
 
 from numba import cuda, uint32
 
-from lessons.kernels.shared import LOADS
-from lessons.kernels.shared.reference import WORDS
+from lessons.kernels.shared.reference import LOADS, WORDS
 from lessons.kernels.tools import device
 
 

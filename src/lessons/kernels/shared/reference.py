@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 WORDS = 1024  # of the tile, a multiple of the 32 banks
+LOADS = 8  # per round
+BYTES = 4  # that a lane reads at once
 
 
 def end(lane: int, stride: int, loads: int) -> int:

@@ -202,7 +202,7 @@ def _log_shared(recorder: Recorder) -> None:
             kind = np.dtype(str(dtype) if hasattr(dtype, "bitwidth") else dtype)
             return self._allocations.setdefault(place, Logged(recorder, name, np.zeros(shape, kind)))
 
-    kernelapi.FakeCUDAShared = Shared
+    kernelapi.FakeCUDAShared = Shared  # type: ignore[misc]
 
 
 def _run(launch: Launch) -> tuple[list[Access], list[float]]:
