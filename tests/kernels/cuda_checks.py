@@ -25,6 +25,8 @@ from lessons.kernels.gemv import reference as gemv_reference
 from lessons.kernels.packed import Packed, expand, linear, pack
 from lessons.kernels.packed import reference as packed_reference
 from lessons.kernels.packed.formats import FORMATS
+from lessons.kernels.shared import cuda as shared
+from lessons.kernels.shared.reference import LOADS, end
 from lessons.kernels.stream import cuda as stream
 from lessons.kernels.stream import reference as stream_reference
 from lessons.kernels.tools.device import SIMULATED
@@ -141,6 +143,13 @@ def check_packed_matrix(device: str) -> None:
     np.testing.assert_array_equal(matrix.packed.to("cpu").data, packed.data)
 
 
+def check_shared(device: str) -> None:
+    for stride in (1, 32, 33):
+        ends = shared.walk(stride, 3, 1, 64).cpu().numpy()
+        expected = [end(i % 32, stride, 3 * LOADS) for i in range(64)]
+        np.testing.assert_array_equal(ends, expected * (len(ends) // 64))
+
+
 CHECKS = [
     check_stream,
     check_chase,
@@ -149,6 +158,7 @@ CHECKS = [
     check_attention,
     check_packed,
     check_packed_matrix,
+    check_shared,
 ]
 
 

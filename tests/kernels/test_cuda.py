@@ -19,6 +19,7 @@ NAMES = [
     "check_attention",
     "check_packed",
     "check_packed_matrix",
+    "check_shared",
 ]
 
 

@@ -22,6 +22,7 @@ from lessons.kernels.gemv import cuda as gemv
 from lessons.kernels.horner import cuda as horner
 from lessons.kernels.packed import cuda as packed
 from lessons.kernels.packed.formats import FORMATS
+from lessons.kernels.shared import cuda as shared
 from lessons.kernels.stream import cuda as stream
 
 f64, f32, i32 = float64[::1], float32[:, ::1], int32[::1]
@@ -49,6 +50,7 @@ KERNELS = {
         for rows in (1, 16)
     },
     **{f"expand_{name}": (packed.expand_kernel(name), void(tiles, f32), r"st\.global") for name in FORMATS},
+    "shared": (shared.steps, void(int64, int64, int32[::1]), r"ld\.shared\S*32"),
     "merge": (attention.merge, void(tall, tall, cube), r"ex2\.approx"),
 }
 
@@ -93,3 +95,13 @@ def test_peak_in_float32_uses_no_float64_multiply():
     kernel, types, _ = KERNELS["fma32"]
     text, _ = cuda.compile_ptx(kernel.py_func, types, cc=(9, 0))
     assert "fma.rn.f64" not in text and "mul.f64" not in text
+
+
+def test_a_read_of_shared_memory_costs_no_more_instructions_than_hide_behind_it():
+    """Four warps may issue in a cycle in which the banks serve one: more than four would hide the banks."""
+    kernel, types, _ = KERNELS["shared"]
+    text, _ = cuda.compile_ptx(kernel.py_func, types, cc=(9, 0))
+    reads = [m.start() for m in re.finditer(r"ld\.shared", text)]
+    assert len(reads) >= 8
+    between = text[reads[0] : reads[-1]].count(";")
+    assert between <= 4 * (len(reads) - 1)
