@@ -96,13 +96,20 @@ def test_a_product_of_this_machine_is_measured_as_it_is_predicted():
 # Reading again
 
 
-def reread_result(experiment, again=1.0, first=1.0, beyond=1.0, share=0.02):
-    """Rates in multiples of what is predicted; beyond the last cache, of the rate of a first reading."""
+def reread_result(experiment, again=1.0, first=1.0, beyond=1.0, full=1.0, share=0.02):
+    """Rates in multiples of what is predicted; beyond the last cache, of the rate of a first reading.
+
+    A buffer that just fills it is read again at ``full`` times the rate of the compared one.
+    """
     ends = {"again": near(again, "B/s", share).scaled(RATES[experiment.device][0])}
     ends["first"] = near(first, "B/s", share).scaled(RATES[experiment.device][1])
     after = ends["first"].scaled(beyond)
     places = [1 * MiB, 4 * MiB, 32 * MiB, 48 * MiB, 128 * MiB]
-    data = {"sizes": places, "again": [ends["again"]] * 3 + [after, ends["first"]], "size": 4 * MiB}
+    data = {
+        "sizes": places,
+        "again": [*[ends["again"]] * 2, ends["again"].scaled(full), after, ends["first"]],
+        "size": 4 * MiB,
+    }
     data |= {"first": [ends["first"]] * (5 if experiment.device == "cpu" else 1)}
     if experiment.device == "cuda":
         data["caches"] = [32 * MiB]
@@ -113,6 +120,7 @@ RATES = {"cpu": (50e9, 20e9), "cuda": (6e12, 3e12)}
 REREADS = [
     ({}, ["as-foreseen", "cliff"]),
     ({"beyond": 1.5}, ["as-foreseen", "soft"]),
+    ({"full": 0.7}, ["as-foreseen", "early", "cliff"]),
     ({"beyond": 1.25}, ["as-foreseen", "cliff-cant-tell"]),
     ({"again": 2.0}, [MORE, "cliff"]),
     ({"again": 0.5}, [LESS, "cliff"]),

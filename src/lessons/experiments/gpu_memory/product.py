@@ -94,21 +94,18 @@ class Product(Experiment):
         # Rows a line more than a power of two apart, so that the lines of a column lie in different sets of a cache.
         a, b, out = (_matrix(n, n + NUMBERS) for _ in range(3))
         progress("three loops")
-        plain = (
-            time(lambda: product(a[:rows], b, "naive", out=out[:rows]), samples=5).median().scaled(n / rows)
-        )
-        progress("three loops, rows a power of two apart")
-        narrow = _matrix(n, n)
-        pitched = time(lambda: product(a[:rows], narrow, "naive", out=out[:rows]), samples=3).median()
+        plain = _loops(a, b, out, rows)
+        progress("three loops, another pitch")
+        pitched = _loops(a, _matrix(n, n), out, rows // 4)
         tiles = [tile for tile in TILES if tile <= n]
         seconds: list[Quantity] = []
         for tile in tiles:
             progress(f"tiles of side {tile}")
-            seconds.append(time(partial(product, a, b, "blocked", tile=tile, out=out), samples=7).median())
+            seconds.append(time(partial(product, a, b, "blocked", tile=tile, out=out), samples=5).median())
         ends = {"naive": plain, "blocked": seconds[tiles.index(best)]}
         return Outcome(
             plain.ratio(ends["blocked"]),
-            {"tiles": tiles, "seconds": seconds, "pitched": pitched.scaled(n / rows), "best": best},
+            {"tiles": tiles, "seconds": seconds, "pitched": pitched, "best": best},
             ends=ends,
         )
 
@@ -156,7 +153,7 @@ class Product(Experiment):
             "numbers": NUMBERS,
             "gain": format_value(result.quantity.value, "1", 2),
             "due": format_value(prediction.quantity.value, "1", 2),
-            "best": data["best"],
+            "side": data["best"],
             "l1_tile": p["textbook"],
             "naive": format_value(plain.value, "s"),
             "naive_due": format_value(prediction.ends["naive"].value, "s"),
@@ -196,6 +193,14 @@ def _matrix(n: int, pitch: int):
     from lessons.kernels.tools.buffers import aligned
 
     return aligned((n, pitch), "float32", 0.5)[:, :n]
+
+
+def _loops(a, b, out, rows: int) -> Quantity:
+    """Return the seconds that the plain loops take for the product, as of some of its rows."""
+    from lessons.kernels.gemm import product
+
+    timing = time(lambda: product(a[:rows], b, "naive", out=out[:rows]), samples=5)
+    return timing.median().scaled(len(a) / rows)
 
 
 def _cause(prediction: Outcome, result: Outcome) -> str:

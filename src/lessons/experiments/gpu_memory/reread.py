@@ -30,7 +30,7 @@ class Reread(Experiment):
     kind = "ratio"
     needs = (needs.CACHES,)
     SMALL = {"limit": 1 << 20, "samples": 3}
-    FINDINGS = (*JUDGED, "soft", "cliff", "cliff-cant-tell")
+    FINDINGS = (*JUDGED, "early", "soft", "cliff", "cliff-cant-tell")
     limit = 1 << 40  # bytes of the largest buffer
     samples = 9
 
@@ -65,15 +65,18 @@ class Reread(Experiment):
         sweep = kernel("read")
         buffer, other = aligned(largest // 8), aligned(largest // 8)
 
-        def read(array, count: int) -> None:
-            address = array.ctypes.data
+        def read(address: int, count: int) -> None:
             sweep(address, address, address, count // STEP * STEP, 0.0)
+
+        def evict() -> None:
+            read(other.ctypes.data, largest)
+            read(other.ctypes.data, STEP)  # what calls the loop was evicted too, and is not to be timed
 
         data: dict[str, list] = {"sizes": sizes(sets[levels[min(1, len(levels) - 2)]], size, largest)}
         data |= {"first": [], "again": []}
         for count in data["sizes"]:
             progress(format_binary(count))
-            seconds = _twice(partial(read, buffer, count), partial(read, other, largest), self.samples)
+            seconds = _twice(partial(read, buffer.ctypes.data, count), evict, self.samples)
             for name, values in zip(("first", "again"), seconds):
                 data[name].append(median_interval(values, "s").inverse(count, "B/s"))
         return _outcome(size, data)
@@ -115,6 +118,7 @@ class Reread(Experiment):
         apparent = TIMES / (1 / first + (TIMES - 1) / again)
         last = _caches(prediction, result)[-1]
         beyond, far, near = _beyond(prediction, result)
+        inside, inside_again = _inside(prediction, result)
         return {
             "size": format_binary(result.data["size"]),
             "gain": format_value(result.quantity.value, "1", 2),
@@ -129,13 +133,19 @@ class Reread(Experiment):
             "beyond": format_value(beyond / 2**20, "MiB", 2),
             "beyond_gain": format_value(near.value / far.value, "1", 2),
             "random": percent(random_hit_rate(beyond, last)),
+            "inside": format_value(inside / 2**20, "MiB", 2),
+            "inside_again": format_value(inside_again.value, "B/s"),
         }
 
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
         size, far, near = _beyond(prediction, result)
         gain = near.ratio(far)
         soft = "soft" if gain.low > BAND else "cliff" if gain.high < BAND else "cliff-cant-tell"
-        return [self.verdict(prediction, result), *[soft] * (size > _caches(prediction, result)[-1])]
+        return [
+            self.verdict(prediction, result),
+            *["early"] * _falls_early(prediction, result),
+            *[soft] * (size > _caches(prediction, result)[-1]),
+        ]
 
 
 class GpuReread(Reread):
@@ -220,6 +230,18 @@ def _beyond(prediction: Outcome, result: Outcome) -> tuple[int, Quantity, Quanti
     data, last = result.data, _caches(prediction, result)[-1]
     place = next((i for i, size in enumerate(data["sizes"]) if size > last), len(data["sizes"]) - 1)
     return data["sizes"][place], data["first"][min(place, len(data["first"]) - 1)], data["again"][place]
+
+
+def _inside(prediction: Outcome, result: Outcome) -> tuple[int, Quantity]:
+    """Return the largest buffer that the last cache should hold, or the compared one, and its rate read again."""
+    data, last = result.data, _caches(prediction, result)[-1]
+    place = max(i for i, size in enumerate(data["sizes"]) if size <= max(last, data["size"]))
+    return data["sizes"][place], data["again"][place]
+
+
+def _falls_early(prediction: Outcome, result: Outcome) -> bool:
+    """Tell whether that buffer is surely read slower than the compared one, by more than the band."""
+    return _inside(prediction, result)[1].high < result.ends["again"].low / BAND
 
 
 def _rate(
