@@ -18,8 +18,11 @@ from lessons.kernels.attention import cuda as attention
 from lessons.kernels.attention import reference as attention_reference
 from lessons.kernels.chase import cuda as chase
 from lessons.kernels.chase.reference import cycle
+from lessons.kernels.copy import cuda as copy
 from lessons.kernels.fma import cuda as fma
 from lessons.kernels.fma import reference as fma_reference
+from lessons.kernels.gemm import cuda as gemm
+from lessons.kernels.gemm import reference as gemm_reference
 from lessons.kernels.gemv import cuda as gemv
 from lessons.kernels.gemv import reference as gemv_reference
 from lessons.kernels.packed import Packed, expand, linear, pack
@@ -77,6 +80,26 @@ def check_gemv(device: str) -> None:
             gemv.linear(x, w, out)
             expected = gemv_reference(x.cpu().numpy(), w.float().cpu().numpy())
             np.testing.assert_allclose(out.cpu().numpy(), expected, atol=1e-4)
+
+
+def check_gemm(device: str) -> None:
+    # More than one block each way for either size of block, and edges inside a tile; one of a single thread's work.
+    for m, n, k in ((70, 65, 19), (1, 1, 1)):
+        a, b = _normal(m, k, device=device), _normal(k, n, device=device)
+        expected = gemm_reference(a.cpu().numpy(), b.cpu().numpy())
+        for way in gemm.KERNELS:
+            out = torch.full((m, n), torch.nan, device=device)
+            gemm.product(a, b, out, way)
+            np.testing.assert_allclose(out.cpu().numpy(), expected, atol=1e-4)
+
+
+def check_copy(device: str) -> None:
+    # Less than a block, a whole block, and one that ends inside a thread's words.
+    for length in (1, 1024, 1024 + 300):
+        source = _normal(length, device=device).double()
+        room = torch.full((length + 2,), 7.0, dtype=torch.float64, device=device)
+        copy.copy(room[1:-1], source)
+        assert torch.equal(room[1:-1], source) and room[0] == room[-1] == 7
 
 
 def check_attention(device: str) -> None:
@@ -155,6 +178,8 @@ CHECKS = [
     check_chase,
     check_fma,
     check_gemv,
+    check_gemm,
+    check_copy,
     check_attention,
     check_packed,
     check_packed_matrix,

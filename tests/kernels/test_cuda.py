@@ -16,6 +16,8 @@ NAMES = [
     "check_chase",
     "check_fma",
     "check_gemv",
+    "check_gemm",
+    "check_copy",
     "check_attention",
     "check_packed",
     "check_packed_matrix",

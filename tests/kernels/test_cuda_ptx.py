@@ -17,7 +17,9 @@ from numba import cuda, float32, float64, int32, int64, void
 
 from lessons.kernels.attention import cuda as attention
 from lessons.kernels.chase import cuda as chase
+from lessons.kernels.copy import cuda as copy
 from lessons.kernels.fma import cuda as fma
+from lessons.kernels.gemm import cuda as gemm
 from lessons.kernels.gemv import cuda as gemv
 from lessons.kernels.horner import cuda as horner
 from lessons.kernels.packed import cuda as packed
@@ -42,6 +44,10 @@ KERNELS = {
     "gemv8": (gemv.kernel(8, False), void(f32, f32, f32), r"shfl\.sync\.bfly"),
     "gemv_bf16": (gemv.kernel(1, True), void(f32, int32[:, ::1], f32), r"shl\.b32"),
     "gemv_memory": (gemv.kernel(2, False, shuffles=False), void(f32, f32, f32), r"ld\.shared"),
+    "gemm_naive": (gemm.naive, void(f32, f32, f32), r"fma\.rn\S*\.f32"),
+    "gemm_tiled": (gemm.tiled, void(f32, f32, f32), r"bar\.sync"),
+    "gemm_registers": (gemm.registers, void(f32, f32, f32), r"ld\.shared"),
+    "copy_several": (copy.several, void(f64, f64), r"ld\.global\S*64"),
     "attention64": (attention.partial(64), ATTEND, r"ex2\.approx"),
     "attention128": (attention.partial(128), ATTEND, r"ld\.shared"),
     **{
@@ -71,6 +77,22 @@ def test_every_chain_is_a_register(name):
     text, _ = cuda.compile_ptx(kernel.py_func, types, cc=(9, 0))
     assert not re.search(r"(ld|st)\.local", text)
     assert len(re.findall(r"fma\.rn", text)) >= 12
+
+
+def test_a_thread_of_the_product_keeps_its_results_in_registers():
+    """And serves sixteen multiply-adds with eight loads, which is what the larger square is for."""
+    kernel, types, _ = KERNELS["gemm_registers"]
+    text, _ = cuda.compile_ptx(kernel.py_func, types, cc=(9, 0))
+    assert not re.search(r"(ld|st)\.local", text)
+    assert len(re.findall(r"fma\.rn", text)) >= 2 * len(re.findall(r"ld\.shared", text))
+
+
+def test_a_copy_of_several_words_loads_all_before_it_stores_the_first():
+    kernel, types, _ = KERNELS["copy_several"]
+    text, _ = cuda.compile_ptx(kernel.py_func, types, cc=(9, 0))
+    assert not re.search(r"(ld|st)\.local", text)
+    order = "".join(move[0] for move in re.findall(r"(ld|st)\.global\S*64", text))
+    assert "l" * copy.WORDS + "s" * copy.WORDS in order
 
 
 PACKED = [name for name in KERNELS if name.startswith("packed")]

@@ -53,6 +53,11 @@ FLOAT8 = Need(
     _device_has_float8,
     "this device has no 8-bit floats; they came with compute capability 8.9, that of Ada: use a newer one",
 )
+CACHES = Need(
+    "the sizes of the caches",
+    lambda passport: bool(passport.machine["caches"]),
+    "this system does not tell the sizes of its caches, and the prediction needs them; run it on Linux",
+)
 TWO_NODES = Need(
     "two NUMA nodes",
     lambda passport: len([node for node in passport.machine["nodes"] if node["cpus"]]) > 1,
