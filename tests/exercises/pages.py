@@ -8,6 +8,7 @@ import nbformat
 from project import ROOT
 
 BLOCK = re.compile(r"^```\{(exercise|solution)\}[ \t]*([^\n]*)\n(.*?)^```", re.M | re.S)
+PROGRAM = re.compile(r"^~~~python\n(.*?)^~~~$", re.M | re.S)
 LABEL = re.compile(r"^:label:\s*(\S+)$", re.M)
 
 
@@ -18,8 +19,18 @@ def exercises(slug: str) -> dict[str, tuple[str, str]]:
 
 def solution(slug: str, label: str) -> str:
     """Return the text of the solution to an exercise, on one line."""
+    return " ".join(_solution(slug, label).split())
+
+
+def program(slug: str, label: str) -> str:
+    """Return the Python program in the solution to an exercise."""
+    (code,) = PROGRAM.findall(_solution(slug, label))
+    return code
+
+
+def _solution(slug: str, label: str) -> str:
     (body,) = [body for kind, head, body in _blocks(slug) if kind == "solution" and head == label]
-    return " ".join(body.split())
+    return body
 
 
 def _blocks(slug: str) -> list[tuple[str, str, str]]:
