@@ -19,6 +19,8 @@ NAMES = [
     "check_attention",
     "check_packed",
     "check_packed_matrix",
+    "check_strided",
+    "check_transpose",
 ]
 
 
