@@ -30,7 +30,7 @@ def side_by_side() -> Callable[[np.ndarray], float]:
 
 @cache
 def apart() -> Callable[[np.ndarray, int], float]:
-    """Return the sum of every ``stride``-th element. Vectors would be gathered from single elements, which is slower."""
+    """Return the sum of every ``stride``-th element, one by one: gathering them into vectors is slower."""
 
     @njit(types.float32(ROW, types.int64), nogil=True)
     def run(x, stride):
