@@ -32,7 +32,11 @@ from lessons.kernels.shared import cuda as shared
 from lessons.kernels.shared.reference import LOADS, end
 from lessons.kernels.stream import cuda as stream
 from lessons.kernels.stream import reference as stream_reference
+from lessons.kernels.strided import cuda as strided
+from lessons.kernels.strided import reference as strided_reference
 from lessons.kernels.tools.device import SIMULATED
+from lessons.kernels.transpose import CUDA as WAYS
+from lessons.kernels.transpose import cuda as transpose
 from lessons.llm.linear import PackedMatrix, lookup
 from lessons.llm.linear import linear as matrix_linear
 
@@ -173,6 +177,23 @@ def check_shared(device: str) -> None:
         np.testing.assert_array_equal(ends, expected * (len(ends) // 64))
 
 
+def check_strided(device: str) -> None:
+    # Fewer elements than threads, and more than four for each of the simulator's, with some left over.
+    for length, stride in ((700, 3), (5003, 1), (9001, 2)):
+        x = torch.from_numpy(np.random.default_rng(stride).integers(-9, 9, length).astype("float32"))
+        total = strided.strided(x.to(device), stride)
+        assert float(total) == strided_reference.strided(x.numpy(), stride)
+
+
+def check_transpose(device: str) -> None:
+    for shape in ((32, 32), (33, 70), (1, 40)):
+        x = _normal(*shape, device=device)
+        for way in WAYS:
+            out = torch.full(shape[::-1], 7.0, device=device)
+            transpose.transpose(way, x, out)
+            assert torch.equal(out, x.T)
+
+
 CHECKS = [
     check_stream,
     check_chase,
@@ -184,6 +205,8 @@ CHECKS = [
     check_packed,
     check_packed_matrix,
     check_shared,
+    check_strided,
+    check_transpose,
 ]
 
 
@@ -193,7 +216,7 @@ def main(names: list[str]) -> int:
         # Each simulated thread is a thread of the system, and the one that polls them should not keep the interpreter
         # long. Two blocks show all that eight do.
         sys.setswitchinterval(5e-4)
-        fma.BLOCKS_PER_PROCESSOR = stream.BLOCKS_PER_PROCESSOR = 2
+        fma.BLOCKS_PER_PROCESSOR = stream.BLOCKS_PER_PROCESSOR = strided.BLOCKS_PER_PROCESSOR = 2
     failed = 0
     for check in CHECKS:
         if names and check.__name__ not in names:

@@ -22,6 +22,8 @@ NAMES = [
     "check_packed",
     "check_packed_matrix",
     "check_shared",
+    "check_strided",
+    "check_transpose",
 ]
 
 

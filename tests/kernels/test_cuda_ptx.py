@@ -26,6 +26,8 @@ from lessons.kernels.packed import cuda as packed
 from lessons.kernels.packed.formats import FORMATS
 from lessons.kernels.shared import cuda as shared
 from lessons.kernels.stream import cuda as stream
+from lessons.kernels.strided import cuda as strided
+from lessons.kernels.transpose import cuda as transpose
 
 f64, f32, i32 = float64[::1], float32[:, ::1], int32[::1]
 cube, tall = float32[:, :, ::1], float32[:, :, :, ::1]
@@ -57,6 +59,12 @@ KERNELS = {
     },
     **{f"expand_{name}": (packed.expand_kernel(name), void(tiles, f32), r"st\.global") for name in FORMATS},
     "shared": (shared.steps, void(int64, int64, int32[::1]), r"ld\.shared\S*32"),
+    "strided": (strided.read, void(f64, float32[::1], int64), r"ld\.global\S*32"),
+    "transpose_naive": (transpose.naive, void(f32, f32), r"st\.global\S*32"),
+    **{
+        f"transpose_{way}": (transpose.tiled(*layout), void(f32, f32), r"ld\.shared\S*32")
+        for way, layout in transpose.LAYOUTS.items()
+    },
     "merge": (attention.merge, void(tall, tall, cube), r"ex2\.approx"),
 }
 
