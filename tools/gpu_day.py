@@ -32,6 +32,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NAME = "gpu-day"
 # Chapters with experiments for a card: those that show most by the second come first.
 CHAPTERS = (
+    "gpu_memory",
     "roofline",
     "kv_cache",
     "quantization",

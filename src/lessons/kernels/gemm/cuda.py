@@ -35,7 +35,7 @@ def tiled(a, b, out):
     row, column = cuda.blockIdx.y * TILE + y, cuda.blockIdx.x * TILE + x
     total = float32(0)
     for first in range(0, a.shape[1], TILE):
-        # Beyond the edges are zeros, which change no sum: all threads meet at the barriers.
+        # Zeros beyond the edges change no sum: all meet at the barriers.
         inside = row < a.shape[0] and first + x < a.shape[1]
         a_tile[y, x] = a[row, first + x] if inside else float32(0)
         inside = first + y < b.shape[0] and column < b.shape[1]
