@@ -12,7 +12,7 @@ H100 = {"bandwidth": 3.35e12, "processors": 132}
 @pytest.mark.parametrize(
     ("latency", "whole", "each", "lines"), [(370e-9, 1.24e6, 9.4e3, 73), (500e-9, 1.7e6, 12.7e3, 99)]
 )
-def test_an_h100_needs_so_many_bytes_under_way(latency, whole, each, lines):
+def test_an_h100_needs_so_many_bytes_in_flight(latency, whole, each, lines):
     assert little.per_processor(3.35e12, latency) == pytest.approx(whole, rel=0.02)
     assert little.per_processor(latency=latency, **H100) == pytest.approx(each, rel=0.005)
     assert round(little.pieces(latency=latency, **H100)) == lines
@@ -27,22 +27,22 @@ def test_few_warps_with_many_loads_each_do_what_many_with_one_cannot():
     assert needed(4, 4) == needed(1, 16)
 
 
-def simulated(chains, latency, interval, loads=20_000):
-    """Return loads per second of chains whose loads are served one after the other, ``interval`` apart at least."""
-    ready, free = [0.0] * chains, 0.0
+def simulated(walks, latency, interval, loads=20_000):
+    """Return loads per second of walks whose loads are served one after the other, ``interval`` apart at least."""
+    ready, free = [0.0] * walks, 0.0
     for _ in range(loads):
-        who = min(range(chains), key=ready.__getitem__)
+        who = min(range(walks), key=ready.__getitem__)
         start = max(ready[who], free)
         free = start + interval
         ready[who] = start + latency
     return loads / max(ready)
 
 
-@pytest.mark.parametrize("chains", [1, 2, 5, 10, 11, 20, 32])
-def test_chains_reach_what_a_simulated_memory_gives_them(chains):
+@pytest.mark.parametrize("walks", [1, 2, 5, 10, 11, 20, 32])
+def test_chains_reach_what_a_simulated_memory_gives_them(walks):
     latency, interval = 100e-9, 9e-9
-    expected = simulated(chains, latency, interval) * 64
-    assert little.throughput(chains, latency, 64 / interval) == pytest.approx(expected, rel=0.02)
+    expected = simulated(walks, latency, interval) * 64
+    assert little.throughput(walks, latency, 64 / interval) == pytest.approx(expected, rel=0.02)
 
 
 @given(st.floats(1e-9, 1e-6), st.floats(1e8, 1e12), st.sampled_from([32, 64, 128]))

@@ -1,4 +1,4 @@
-"""Little's law for memory: what must be under way at once to keep it busy, and what is reached with less.
+"""Little's law for memory: what must be in flight at once to keep it busy, and what is reached with less.
 
 The law itself, bandwidth x latency, is ``lessons.formulas.memory.bytes_in_flight``.
 """
@@ -14,7 +14,7 @@ WARP = 32  # threads
 
 
 def per_processor(bandwidth: float, latency: float, processors: int = 1) -> float:
-    """Return the bytes that each of ``processors`` must have under way to sustain ``bandwidth`` together.
+    """Return the bytes that each of ``processors`` must have in flight to sustain ``bandwidth`` together.
 
     Args:
         bandwidth: B/s of all of them.
@@ -31,7 +31,7 @@ def per_processor(bandwidth: float, latency: float, processors: int = 1) -> floa
 
 
 def pieces(bandwidth: float, latency: float, size: int = 128, processors: int = 1) -> float:
-    """Return the lines or sectors of ``size`` bytes that each processor must have under way; else as above.
+    """Return the lines or sectors of ``size`` bytes that each processor must have in flight; else as above.
 
     Args:
         bandwidth, latency, processors: as in ``per_processor``.
@@ -42,13 +42,13 @@ def pieces(bandwidth: float, latency: float, size: int = 128, processors: int = 
 
 
 def knee(latency: float, ceiling: float, line: int = 64) -> float:
-    """Return the chains of dependent loads at which more of them bring no more: ceiling x latency / line.
+    """Return the walks of dependent loads at which more of them bring no more: ceiling x latency / line.
 
-    It is also the number of lines that are under way at the ceiling.
+    It is also the number of lines that are in flight at the ceiling.
 
     Args:
         latency: seconds of one dependent load.
-        ceiling: B/s that any number of chains reaches at most, each load counted with its whole line.
+        ceiling: B/s that any number of walks reaches at most, each load counted with its whole line.
         line: bytes of it.
 
     Raises:
@@ -61,11 +61,11 @@ def knee(latency: float, ceiling: float, line: int = 64) -> float:
     return ceiling * latency / line
 
 
-def throughput(chains: float, latency: float, ceiling: float, line: int = 64) -> float:
-    """Return the B/s of ``chains`` of dependent loads: as many lines per latency, up to the ceiling.
+def throughput(walks: float, latency: float, ceiling: float, line: int = 64) -> float:
+    """Return the B/s of ``walks`` of dependent loads: as many lines per latency, up to the ceiling.
 
     Args:
-        chains: how many are followed at once.
+        walks: how many are followed at once.
         latency, ceiling, line: as in ``knee``.
 
     Raises:
@@ -74,7 +74,7 @@ def throughput(chains: float, latency: float, ceiling: float, line: int = 64) ->
     Source: little1961proof.
     """
     positive(ceiling=ceiling)
-    return min(concurrency_bandwidth(chains, latency, line), ceiling)
+    return min(concurrency_bandwidth(walks, latency, line), ceiling)
 
 
 def warps(bandwidth: float, latency: float, processors: int = 1, loads: int = 1, itemsize: float = 4) -> int:

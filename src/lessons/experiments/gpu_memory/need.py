@@ -29,7 +29,7 @@ class Need(NamedTuple):
     """What a way of loading asks of an SM.
 
     Attributes:
-        loads: independent loads that each thread has under way.
+        loads: independent loads that each thread has in flight.
         itemsize: bytes of each of them.
         warps: warps that the SM needs.
         registers: of a thread: what the loads land in, and ``OTHERS``.
@@ -43,8 +43,8 @@ class Need(NamedTuple):
     held: int
 
     @property
-    def under_way(self) -> int:
-        """Bytes that one thread has under way."""
+    def in_flight(self) -> int:
+        """Bytes that one thread has in flight."""
         return self.loads * self.itemsize
 
     @property
@@ -93,7 +93,7 @@ def table(latency: float = UNLOADED) -> str:
     most = datasheets.gpu_limits(CAPABILITY).warps
     heads = (
         "loads per thread",
-        "bytes under way per thread",
+        "bytes in flight per thread",
         "warps needed",
         "occupancy needed",
         "warps held",
@@ -102,12 +102,12 @@ def table(latency: float = UNLOADED) -> str:
     for loads, itemsize in ((1, 4), (1, 8), (1, 16), (4, 4), (2, 16), (4, 16), (8, 16)):
         found = need(loads, itemsize, latency)
         share = percent(found.warps / most) if found.enough else "out of reach"
-        lines.append([f"{loads} x {itemsize} B", found.under_way, found.warps, share, found.held])
+        lines.append([f"{loads} x {itemsize} B", found.in_flight, found.warps, share, found.held])
     return text.rows(lines)
 
 
 def picture() -> Picture:
-    """Return a chart of the warps that an SM of an H100 needs and holds, by the bytes that a thread has under way."""
+    """Return a chart of the warps that an SM of an H100 needs and holds, by the bytes that a thread has in flight."""
     from lessons import figures
 
     bandwidth, processors = _card(None)
@@ -151,10 +151,10 @@ def picture() -> Picture:
         for axis in (ax.xaxis, ax.yaxis):
             axis.set_major_formatter(lambda value, _: f"{value:g}")
         ax.set(xlim=(places[0], 512), ylim=(1, 2 * limits.warps))
-        ax.set_xlabel("bytes under way per thread")
+        ax.set_xlabel("bytes in flight per thread")
         ax.set_ylabel("warps per SM")
         ways = {f"{loads} x {itemsize} B": need(loads, itemsize) for loads, itemsize in WAYS}
-        points = {name: (found.under_way, found.warps) for name, found in ways.items()}
+        points = {name: (found.in_flight, found.warps) for name, found in ways.items()}
         for x, y in points.values():
             figures.predicted(ax, [x], [y], "_a way of loading", marker="+", markersize=10, markeredgewidth=2)
         figures.name_points(ax, points)
@@ -177,8 +177,8 @@ def _card(card: Accelerator | None) -> tuple[float, int]:
     return card.bandwidth, card.cores
 
 
-def _held(under_way: float) -> int:
-    """Return the warps that an SM holds where each thread has so many bytes under way."""
+def _held(in_flight: float) -> int:
+    """Return the warps that an SM holds where each thread has so many bytes in flight."""
     limits = datasheets.gpu_limits(CAPABILITY)
-    registers = min(OTHERS + int(-(-under_way // 4)), limits.registers_per_thread)
+    registers = min(OTHERS + int(-(-in_flight // 4)), limits.registers_per_thread)
     return occupancy(limits, THREADS, registers).warps

@@ -13,7 +13,7 @@ def gather(values: np.ndarray, loads: int, *, seed: int = 0) -> int:
     """Load the first element of ``loads`` random lines and return their exclusive or.
 
     The counterpart of ``lessons.kernels.chase``: the same traffic, one line a load, and no order among the loads. How
-    many of them are under way at once is the processor's doing alone.
+    many of them are in flight at once is the processor's doing alone.
 
     Args:
         values: 1-D int64, contiguous, from ``lessons.kernels.tools.buffers.aligned``: at most 2^31 lines of 64 bytes.
