@@ -15,7 +15,7 @@ def near(value, unit, share=0.02):
 
 
 def passport(**changes):
-    """A made-up machine: a load waits 100 ns, random lines come every 8 ns (12.5 under way), a stream's every 2 ns."""
+    """A made-up machine: a load waits 100 ns, random lines come every 8 ns (12.5 in flight), a stream's every 2 ns."""
     peaks = {
         "cpu.latency.dram": near(100e-9, "s"),
         "cpu.gather.dram": near(64 / 8e-9, "B/s"),
@@ -28,7 +28,7 @@ def passport(**changes):
     return Passport({"cores": 1, "caches": [], "nodes": []}, "made up", "2026-01-01", {}, peaks | changes, {})
 
 
-def chains(alone=100e-9, between=8e-9, share=0.02):
+def walked(alone=100e-9, between=8e-9, share=0.02):
     """Walks whose loads wait ``alone`` and come back every ``between`` seconds at most often."""
     walks = x.in_flight.WALKS
     rates = [near(min(k * 64 / alone, 64 / between), "B/s", share) for k in walks]
@@ -55,20 +55,20 @@ LESS, MORE = "less-than-foreseen", "more-than-foreseen"
 BELOW = ("below-streaming", "bends")
 FAST = passport(**{"cpu.bandwidth.read.dram.1": near(7e9, "B/s")})
 EXAMPLES = [
-    (x.in_flight, passport(), chains(), [*BELOW, "as-foreseen"]),
-    (x.in_flight, passport(), chains(alone=60e-9), [*BELOW, LESS, "alone-decides"]),
-    (x.in_flight, passport(), chains(alone=140e-9), [*BELOW, MORE, "alone-decides"]),
-    (x.in_flight, passport(), chains(between=14e-9), [*BELOW, LESS, "ceiling-decides"]),
-    (x.in_flight, passport(), chains(70e-9, 11e-9), [*BELOW, LESS, "both-decide"]),
-    (x.in_flight, passport(), chains(160e-9, 12.8e-9), [*BELOW, "errors-cancel"]),
-    (x.in_flight, passport(), chains(share=0.2), ["below-streaming", "cant-tell"]),
+    (x.in_flight, passport(), walked(), [*BELOW, "as-foreseen"]),
+    (x.in_flight, passport(), walked(alone=60e-9), [*BELOW, LESS, "alone-decides"]),
+    (x.in_flight, passport(), walked(alone=140e-9), [*BELOW, MORE, "alone-decides"]),
+    (x.in_flight, passport(), walked(between=14e-9), [*BELOW, LESS, "ceiling-decides"]),
+    (x.in_flight, passport(), walked(70e-9, 11e-9), [*BELOW, LESS, "both-decide"]),
+    (x.in_flight, passport(), walked(160e-9, 12.8e-9), [*BELOW, "errors-cancel"]),
+    (x.in_flight, passport(), walked(share=0.2), ["cant-tell"]),
     (
         x.in_flight,
         passport(),
-        chains(between=1e-9),
-        ["below-streaming", "still-rising", MORE, "ceiling-decides"],
+        walked(between=1e-9),
+        ["still-rising", MORE, "ceiling-decides"],
     ),
-    (x.in_flight, FAST, chains(), ["reaches-streaming", "bends", "as-foreseen"]),
+    (x.in_flight, FAST, walked(), ["reaches-streaming", "bends", "as-foreseen"]),
     (x.gpu_staircase, passport(), stairs(), ["l1-answers", "as-foreseen"]),
     (x.gpu_staircase, passport(), stairs(l1=150e-9), ["as-foreseen"]),
     (x.gpu_staircase, passport(), stairs(edge=250e-9), ["l1-answers", "leaves-early", "as-foreseen"]),
@@ -96,11 +96,11 @@ def test_no_more_lines_are_promised_than_there_are_walks():
 
 @pytest.mark.parametrize(("alone", "between"), [(100e-9, 5e-9), (80e-9, 8e-9), (170e-9, 6.5e-9)])
 def test_the_knee_is_found_where_the_simulated_asymptotes_meet(alone, between):
-    assert chains(alone, between).quantity.value == pytest.approx(alone / between)
+    assert walked(alone, between).quantity.value == pytest.approx(alone / between)
 
 
-def test_walks_that_are_still_rising_keep_as_many_lines_under_way_as_they_are():
-    assert chains(between=0.1e-9).quantity.value == pytest.approx(32)
+def test_walks_that_are_still_rising_keep_as_many_lines_in_flight_as_they_are():
+    assert walked(between=0.1e-9).quantity.value == pytest.approx(32)
 
 
 def test_a_run_has_a_rate_for_each_number_of_walks():
@@ -128,11 +128,11 @@ def test_one_small_load_per_thread_cannot_keep_an_h100_busy_and_a_few_large_ones
 
 
 @pytest.mark.parametrize(("loads", "itemsize"), [(1, 4), (4, 4), (4, 16), (8, 16)])
-def test_the_warps_needed_have_enough_bytes_under_way(loads, itemsize):
+def test_the_warps_needed_have_enough_bytes_in_flight(loads, itemsize):
     card = datasheets.accelerator("h100_sxm")
     for latency in (need.UNLOADED, need.LOADED):
         found = need.need(loads, itemsize, latency)
-        each = 32 * found.under_way * card.cores
+        each = 32 * found.in_flight * card.cores
         assert found.warps * each >= card.bandwidth * latency > (found.warps - 1) * each
 
 
