@@ -20,7 +20,6 @@ NEEDED = "A browser to read it. A laptop to run it: two cores and some gigabytes
 COMING = {
     "pytorch": "PyTorch for inference",
     "numba": "Numba kernels",
-    "gpu_memory": "GPU memory hierarchy",
     "hbm_gddr": "HBM and GDDR",
     "unified_memory": "Unified memory",
     "interconnects": "PCIe, NVLink and collectives",
