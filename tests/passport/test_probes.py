@@ -59,6 +59,7 @@ def test_no_key_belongs_to_two_probes():
         ("kernels/stream/reference.py", {"bandwidth", "cuda_bandwidth"}),
         ("kernels/fma/cpu.py", {"flops", "cuda_flops"}),
         ("kernels/gemv/cpu.py", {"product"}),
+        ("kernels/gather/cpu.py", {"gather"}),
         ("passport/probes/disk.py", {"disk"}),
         ("passport/cuda.py", {"cuda_bandwidth", "cuda_latency"}),
         ("measure/timer.py", set(NAMES)),
@@ -101,6 +102,18 @@ def test_a_probe_measures_the_levels_that_it_is_asked_for(probe):
         keys = dict(probe.measure(TINY, {level: 64 * KiB}, lambda message: None))
         assert keys and all(key.startswith(probe.prefix) and level in key.split(".") for key in keys)
         assert all(peak.low <= peak.value <= peak.high and peak.n for peak in keys.values())
+
+
+def test_random_lines_are_other_ones_in_each_sample(monkeypatch):
+    """A sample that loaded the lines of the one before would find them in a cache, however large the array is."""
+    from lessons.kernels import gather as kernel
+    from lessons.passport.probes import gather
+
+    seeds, real = [], kernel.gather
+    monkeypatch.setattr(kernel, "gather", lambda v, n, seed: seeds.append(seed) or real(v, n, seed=seed))
+    ((key, rate),) = gather.PROBE.measure(TINY, {"l1": KiB, "dram": MiB}, lambda message: None)
+    assert key == "cpu.gather.dram" and 0 < rate.low <= rate.value <= rate.high
+    assert len(seeds) > 15 and len(set(seeds)) == len(seeds)
 
 
 CROWDED = Topology(

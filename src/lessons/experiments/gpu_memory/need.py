@@ -148,8 +148,8 @@ def picture() -> Picture:
         )
         ax.set_xscale("log", base=2)
         ax.set_yscale("log", base=2)
-        for axis in (ax.xaxis, ax.yaxis):
-            axis.set_major_formatter(lambda value, _: f"{value:g}")
+        for axis, ticks in ((ax.xaxis, (4, 16, 64, 256)), (ax.yaxis, (1, 4, 16, 64))):
+            axis.set_ticks(ticks, [f"{tick}" for tick in ticks])
         ax.set(xlim=(places[0], 512), ylim=(1, 2 * limits.warps))
         ax.set_xlabel("bytes in flight per thread")
         ax.set_ylabel("warps per SM")

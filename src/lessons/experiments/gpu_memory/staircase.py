@@ -10,7 +10,7 @@ from lessons.experiments.ratios import ratio
 from lessons.measure import time
 from lessons.measure.verdict import AS_FORESEEN, BAND, JUDGED, LESS, MORE, differs, foreseen
 from lessons.passport import Passport, needs
-from lessons.passport.cuda import working_sets
+from lessons.passport.cuda import l2_bytes
 from lessons.units import KiB, MiB, Quantity, format_binary, format_value
 
 LINE = 128  # bytes: each link of the ring has a line of the GPU to itself
@@ -30,12 +30,13 @@ class GpuStaircase(Experiment):
         *("l1-answers", "leaves-early", "leaves-late"),
         *(*JUDGED, "near-decides", "far-decides", "both-decide"),
     )
-    SMALL = {"rings": (4 * KiB, 8 * KiB), "arrays": (64 * KiB,), "steps": 64, "samples": 1}
+    SMALL = {"rings": (4 * KiB, 8 * KiB), "arrays": (64 * KiB,), "steps": 64, "moved": 64 * KiB, "samples": 1}
 
-    def __init__(self, steps: int = 1 << 14, samples: int = 9) -> None:
+    def __init__(self, steps: int = 1 << 14, moved: int = 256 * MiB, samples: int = 9) -> None:
         self.rings = tuple(4 * KiB << i for i in range(18))  # to 512 MiB
         self.arrays = tuple(4 * MiB << i for i in range(8))  # less does not keep every thread busy
         self.steps = steps  # of each sample: several rounds of the rings that an L1 can hold
+        self.moved = moved  # bytes of each sample, in as many passes as that takes
         self.samples = samples
 
     def predict(self, passport: Passport) -> Outcome:
@@ -50,15 +51,14 @@ class GpuStaircase(Experiment):
         return Outcome(by.quantity(self.unit), data, by=by, ends=ends)
 
     def run(self, progress: Progress = SILENT) -> Outcome:
-        sets = working_sets()
-        cache = 4 * sets["l2"]
+        cache = l2_bytes()
         seconds, rates = [], []
         for size in self.rings:
             progress(f"chase, {format_binary(size)}")
             seconds.append(_chase(size, self.steps, self.samples, cache))
         for size in self.arrays:
             progress(f"read, {format_binary(size)}")
-            rates.append(_read(size, self.samples))
+            rates.append(_read(size, max(1, self.moved // size), self.samples))
         data = {
             "cache": cache,
             "rings": list(self.rings),
@@ -184,14 +184,13 @@ def _chase(size: int, steps: int, samples: int, cache: int) -> Quantity:
     return timing.median().scaled(1 / steps)
 
 
-def _read(size: int, samples: int) -> Quantity:
-    """Return the bytes per second of all threads over one array."""
+def _read(size: int, passes: int, samples: int) -> Quantity:
+    """Return the bytes per second of all threads over one array, which a sample reads ``passes`` times."""
     import torch
 
     from lessons.kernels.stream import stream
 
     array = torch.ones(size // 8, dtype=torch.float64, device="cuda")
-    passes = max(1, (256 * MiB) // size) if size >= MiB else 1
     timing = time(
         lambda: stream("read", array, array, repeats=passes), warmup=1, samples=samples, device="cuda"
     )
