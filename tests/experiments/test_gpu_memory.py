@@ -62,6 +62,7 @@ STRIDED = [
     ({"rate": 0.6}, [FULL, ALIKE, LESS, "rate-decides"]),
     ({"slower": 0.6}, ["more-time", ALIKE, LESS, "pattern-decides"]),
     ({"slower": 1.6}, ["less-time", ALIKE, MORE, "pattern-decides"]),
+    ({"rate": 0.6, "slower": 0.8, "times": 1}, [FULL, ALIKE, LESS, "cause-cant-tell"]),
     ({"slower": 0.8}, ["time-cant-tell", ALIKE, "cant-tell"]),
 ]
 
@@ -94,6 +95,10 @@ SQUARES = [
         {"naive": 40, "naive_apart": 10, "blocked_apart": 1.6, "copy": 1.5},
         [SETS, SOME, GAIN, MORE, "copy-decides"],
     ),
+    (
+        {"naive": 40, "naive_apart": 10, "blocked_apart": 1.9, "copy": 1.5},
+        [SETS, SOME, GAIN, MORE, "cause-cant-tell"],
+    ),
     ({"naive_apart": 1, "blocked_apart": 1}, ["sets-alike", "all-overlap", "squares-alike", WELL]),
     ({"naive_apart": 1, "blocked_apart": 1.1}, ["sets-alike", "all-overlap", "squares-cost", WELL]),
 ]
@@ -108,6 +113,10 @@ TILES = [
     (
         {"naive": 3, "tiled": 3, "padded": 1.6, "swizzled": 1.6, "copy": 1.6},
         [SECTORS, TURNS, XOR, MORE, "copy-decides"],
+    ),
+    (
+        {"naive": 3, "tiled": 3, "padded": 1.6, "swizzled": 1.6, "copy": 1.28},
+        [SECTORS, TURNS, XOR, MORE, "cause-cant-tell"],
     ),
     ({"naive": 3, "tiled": 3, "padded": 1.25, "swizzled": 1.25}, [SECTORS, TURNS, XOR, "cant-tell"]),
     ({"naive": 3, "tiled": 3, "padded": 0.8, "swizzled": 0.8}, [SECTORS, TURNS, XOR, "bound-beaten"]),

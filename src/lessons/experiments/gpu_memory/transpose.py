@@ -14,7 +14,7 @@ from lessons.experiments.looks import NAMES
 from lessons.formulas import memory
 from lessons.measure.stats import median_interval
 from lessons.measure.turns import in_turns
-from lessons.measure.verdict import AS_FORESEEN, AT_LEAST, MORE, differs, foreseen
+from lessons.measure.verdict import AS_FORESEEN, AT_LEAST, MORE, UNSURE, differs, foreseen
 from lessons.passport import Passport, needs
 from lessons.units import Quantity, format_value
 
@@ -34,7 +34,7 @@ class Transpose(Experiment):
         *("sets-cost", "sets-alike", "sets-gain"),
         *("squares-gain", "squares-alike", "squares-cost"),
         *("some-overlap", "all-overlap", "none-overlap", "overlap-cant-tell"),
-        *(*AT_LEAST, "copy-decides", "squares-decide"),
+        *(*AT_LEAST, "copy-decides", "squares-decide", "cause-cant-tell"),
     )
     largest = LARGEST
     rounds = 7
@@ -173,7 +173,8 @@ class Transpose(Experiment):
         verdict = self.verdict(prediction, result)
         if verdict != MORE:
             return [verdict]
-        return [verdict, "copy-decides" if foreseen(_over_copy(result)) == AS_FORESEEN else otherwise]
+        with_copy = foreseen(_over_copy(result))
+        return [verdict, {AS_FORESEEN: "copy-decides", UNSURE: "cause-cant-tell"}.get(with_copy, otherwise)]
 
 
 class GpuTranspose(Transpose):
@@ -187,7 +188,7 @@ class GpuTranspose(Transpose):
         *("sectors-cost", "sectors-alike", "sectors-gain"),
         *("banks-cost", "banks-alike", "banks-gain"),
         *("swizzle-gain", "swizzle-alike", "swizzle-cost"),
-        *(*AT_LEAST, "copy-decides", "tiles-decide"),
+        *(*AT_LEAST, "copy-decides", "tiles-decide", "cause-cant-tell"),
     )
     WAYS = {
         "naive": "naive",
