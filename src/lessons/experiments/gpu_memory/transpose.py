@@ -63,7 +63,10 @@ class Transpose(Experiment):
             "level": level,
             "moved": max(due, moved),
             "waits": max(due, waits),
-            "due": {"blocked": due, "blocked_apart": due, "copy": due},
+            "due": [
+                *([way, due] for way in ("blocked", "blocked_apart", "copy")),
+                *(["naive_apart", seconds] for seconds in (max(due, moved), max(due, waits))),
+            ],
         }
         return Outcome(by.quantity(self.unit), data, by=by)
 
@@ -104,7 +107,7 @@ class Transpose(Experiment):
         due, times = prediction.data["due"], result.data["times"]
         ways = list(self.WAYS)[::-1]
         places = list(range(len(ways)))
-        for way, seconds in due.items():
+        for way, seconds in due:
             place = places[ways.index(way)]
             label = "_" if ax.lines else "predicted from the passport"
             figures.predicted(ax, [seconds, seconds], [place - 0.35, place + 0.35], label, linewidth=2)
@@ -122,9 +125,17 @@ class Transpose(Experiment):
             ms=7,
         )
         ax.set_yticks(places, [self.WAYS[way] for way in ways])
-        figures.time_axis(ax.xaxis, log=True)
+        self._time_axis(ax.xaxis)
         ax.set_xlabel("time")
         figures.key(figure)
+
+    def _time_axis(self, axis) -> None:
+        from matplotlib.ticker import LogLocator
+
+        from lessons import figures
+
+        figures.time_axis(axis, log=True)
+        axis.set_major_locator(LogLocator(subs=(1.0, 3.0)))  # more would not fit beside each other on a phone
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         times, data = result.data["times"], prediction.data
@@ -205,7 +216,8 @@ class GpuTranspose(Transpose):
         size = FLOAT * side**2
         sectors = (1 + SECTOR // FLOAT) * size / passport.bandwidth("copy", "l2", device="cuda").value
         due = by.value
-        data = {"side": side, "due": {"naive": max(due, sectors), **dict.fromkeys(list(self.WAYS)[2:], due)}}
+        marks = [["naive", max(due, sectors)], *([way, due] for way in ("padded", "swizzled", "copy"))]
+        data = {"side": side, "naive": max(due, sectors), "due": marks}
         return Outcome(by.quantity(self.unit), data, by=by)
 
     def run(self, progress: Progress = SILENT) -> Outcome:
@@ -219,13 +231,18 @@ class GpuTranspose(Transpose):
         runs["copy"] = partial(stream, "copy", *(t.view(-1).view(torch.float64) for t in (out, x)))
         return self._timed(self.largest, runs, "padded", progress)
 
+    def _time_axis(self, axis) -> None:
+        from lessons import figures
+
+        figures.time_axis(axis)
+
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         times = result.data["times"]
         return {
             **self._shared(prediction, result),
             "sectors": BANKS,
             "whole_sectors": BANKS * FLOAT // SECTOR,
-            "naive_due": format_value(prediction.data["due"]["naive"], "s"),
+            "naive_due": format_value(prediction.data["naive"], "s"),
             "turns": gcd(BANKS, BANKS),
             "turns_padded": gcd(BANKS + 1, BANKS),
             "slower": format_value(times["naive"].ratio(times["padded"]).value, "1", 2),
