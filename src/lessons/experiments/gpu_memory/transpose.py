@@ -50,7 +50,7 @@ class Transpose(Experiment):
     def predict(self, passport: Passport) -> Outcome:
         side = self._side(passport.sizes["cpu.dram"])
         rate = passport.bandwidth("copy_nt", "dram")
-        by = _copy(side, rate, "a copy past the caches, read plus written")
+        by = _copy(side, rate, "a copy past the caches")
         # The naive way comes back to each line of a column of ``out`` after it has been to all the others.
         caches = passport.machine["caches"]
         levels = [*(cache["level"] for cache in caches), "dram"]
@@ -211,7 +211,7 @@ class GpuTranspose(Transpose):
 
     def predict(self, passport: Passport) -> Outcome:
         side = self.largest
-        by = _copy(side, passport.bandwidth("copy", "dram", device="cuda"), "a copy, read plus written")
+        by = _copy(side, passport.bandwidth("copy", "dram", device="cuda"), "a copy in memory")
         # Each float of a column is written to a sector of its own. If L2 puts them together, memory sees none of it.
         size = FLOAT * side**2
         sectors = (1 + SECTOR // FLOAT) * size / passport.bandwidth("copy", "l2", device="cuda").value
