@@ -22,6 +22,7 @@ from torch.overrides import TorchFunctionMode
 
 from lessons import passport, topology
 from lessons.kernels.horner import cuda as horner
+from lessons.kernels.strided import cuda as strided
 from lessons.kernels.tools.device import SIMULATED
 from lessons.passport import Passport
 from lessons.topology import nvidia
@@ -108,7 +109,9 @@ def install() -> None:
     passports = {"measure": made_up, "load_or_measure": made_up, "due": lambda path=None: {}}
     for name, stand_in in passports.items():
         setattr(passport, name, stand_in)
-    horner.THREADS = 8  # each simulated thread is a thread of the system
+    # Each simulated thread is a thread of the system.
+    horner.THREADS = 8
+    strided.BLOCKS_PER_PROCESSOR = 1
     OnTheHost().__enter__()
 
 

@@ -30,7 +30,7 @@ class Strided(Experiment):
     FINDINGS = (
         *("full-time", "less-time", "more-time", "time-cant-tell"),
         *("further-alike", "further-less", "further-more", "further-cant-tell"),
-        *(*FORESEEN, "rate-decides", "pattern-decides"),
+        *(*FORESEEN, "rate-decides", "pattern-decides", "cause-cant-tell"),
     )
     limit = 1 << 30  # bytes of the array
     rounds = 7
@@ -185,5 +185,5 @@ def _at(data: dict[str, Any], name: str, distance: int) -> Quantity:
 def _cause(result: Outcome) -> str:
     """Return whether this run's own rate of whole passes, put in the passport's place, brings the prediction near."""
     due = result.data["rate"].value * FLOAT / result.data["unit"]
-    near = foreseen(result.quantity.scaled(1 / due, "1")) == AS_FORESEEN
-    return "rate-decides" if near else "pattern-decides"
+    with_rate = foreseen(result.quantity.scaled(1 / due, "1"))
+    return {AS_FORESEEN: "rate-decides", UNSURE: "cause-cant-tell"}.get(with_rate, "pattern-decides")

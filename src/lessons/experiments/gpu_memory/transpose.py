@@ -14,7 +14,7 @@ from lessons.experiments.looks import NAMES
 from lessons.formulas import memory
 from lessons.measure.stats import median_interval
 from lessons.measure.turns import in_turns
-from lessons.measure.verdict import AS_FORESEEN, AT_LEAST, MORE, differs, foreseen
+from lessons.measure.verdict import AS_FORESEEN, AT_LEAST, MORE, UNSURE, differs, foreseen
 from lessons.passport import Passport, needs
 from lessons.units import Quantity, format_value
 
@@ -34,7 +34,7 @@ class Transpose(Experiment):
         *("sets-cost", "sets-alike", "sets-gain"),
         *("squares-gain", "squares-alike", "squares-cost"),
         *("some-overlap", "all-overlap", "none-overlap", "overlap-cant-tell"),
-        *(*AT_LEAST, "copy-decides", "squares-decide"),
+        *(*AT_LEAST, "copy-decides", "squares-decide", "cause-cant-tell"),
     )
     largest = LARGEST
     rounds = 7
@@ -50,7 +50,7 @@ class Transpose(Experiment):
     def predict(self, passport: Passport) -> Outcome:
         side = self._side(passport.sizes["cpu.dram"])
         rate = passport.bandwidth("copy_nt", "dram")
-        by = _copy(side, rate, "a copy past the caches, read plus written")
+        by = _copy(side, rate, "a copy past the caches")
         # The naive way comes back to each line of a column of ``out`` after it has been to all the others.
         caches = passport.machine["caches"]
         levels = [*(cache["level"] for cache in caches), "dram"]
@@ -63,7 +63,10 @@ class Transpose(Experiment):
             "level": level,
             "moved": max(due, moved),
             "waits": max(due, waits),
-            "due": {"blocked": due, "blocked_apart": due, "copy": due},
+            "due": [
+                *([way, due] for way in ("blocked", "blocked_apart", "copy")),
+                *(["naive_apart", seconds] for seconds in (max(due, moved), max(due, waits))),
+            ],
         }
         return Outcome(by.quantity(self.unit), data, by=by)
 
@@ -104,7 +107,7 @@ class Transpose(Experiment):
         due, times = prediction.data["due"], result.data["times"]
         ways = list(self.WAYS)[::-1]
         places = list(range(len(ways)))
-        for way, seconds in due.items():
+        for way, seconds in due:
             place = places[ways.index(way)]
             label = "_" if ax.lines else "predicted from the passport"
             figures.predicted(ax, [seconds, seconds], [place - 0.35, place + 0.35], label, linewidth=2)
@@ -122,9 +125,17 @@ class Transpose(Experiment):
             ms=7,
         )
         ax.set_yticks(places, [self.WAYS[way] for way in ways])
-        figures.time_axis(ax.xaxis, log=True)
+        self._time_axis(ax.xaxis)
         ax.set_xlabel("time")
         figures.key(figure)
+
+    def _time_axis(self, axis) -> None:
+        from matplotlib.ticker import LogLocator
+
+        from lessons import figures
+
+        figures.time_axis(axis, log=True)
+        axis.set_major_locator(LogLocator(subs=(1.0, 3.0)))  # more would not fit beside each other on a phone
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         times, data = result.data["times"], prediction.data
@@ -173,7 +184,8 @@ class Transpose(Experiment):
         verdict = self.verdict(prediction, result)
         if verdict != MORE:
             return [verdict]
-        return [verdict, "copy-decides" if foreseen(_over_copy(result)) == AS_FORESEEN else otherwise]
+        with_copy = foreseen(_over_copy(result))
+        return [verdict, {AS_FORESEEN: "copy-decides", UNSURE: "cause-cant-tell"}.get(with_copy, otherwise)]
 
 
 class GpuTranspose(Transpose):
@@ -187,7 +199,7 @@ class GpuTranspose(Transpose):
         *("sectors-cost", "sectors-alike", "sectors-gain"),
         *("banks-cost", "banks-alike", "banks-gain"),
         *("swizzle-gain", "swizzle-alike", "swizzle-cost"),
-        *(*AT_LEAST, "copy-decides", "tiles-decide"),
+        *(*AT_LEAST, "copy-decides", "tiles-decide", "cause-cant-tell"),
     )
     WAYS = {
         "naive": "naive",
@@ -199,12 +211,13 @@ class GpuTranspose(Transpose):
 
     def predict(self, passport: Passport) -> Outcome:
         side = self.largest
-        by = _copy(side, passport.bandwidth("copy", "dram", device="cuda"), "a copy, read plus written")
+        by = _copy(side, passport.bandwidth("copy", "dram", device="cuda"), "a copy in memory")
         # Each float of a column is written to a sector of its own. If L2 puts them together, memory sees none of it.
         size = FLOAT * side**2
         sectors = (1 + SECTOR // FLOAT) * size / passport.bandwidth("copy", "l2", device="cuda").value
         due = by.value
-        data = {"side": side, "due": {"naive": max(due, sectors), **dict.fromkeys(list(self.WAYS)[2:], due)}}
+        marks = [["naive", max(due, sectors)], *([way, due] for way in ("padded", "swizzled", "copy"))]
+        data = {"side": side, "naive": max(due, sectors), "due": marks}
         return Outcome(by.quantity(self.unit), data, by=by)
 
     def run(self, progress: Progress = SILENT) -> Outcome:
@@ -218,13 +231,18 @@ class GpuTranspose(Transpose):
         runs["copy"] = partial(stream, "copy", *(t.view(-1).view(torch.float64) for t in (out, x)))
         return self._timed(self.largest, runs, "padded", progress)
 
+    def _time_axis(self, axis) -> None:
+        from lessons import figures
+
+        figures.time_axis(axis)
+
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         times = result.data["times"]
         return {
             **self._shared(prediction, result),
             "sectors": BANKS,
             "whole_sectors": BANKS * FLOAT // SECTOR,
-            "naive_due": format_value(prediction.data["due"]["naive"], "s"),
+            "naive_due": format_value(prediction.data["naive"], "s"),
             "turns": gcd(BANKS, BANKS),
             "turns_padded": gcd(BANKS + 1, BANKS),
             "slower": format_value(times["naive"].ratio(times["padded"]).value, "1", 2),

@@ -10,7 +10,6 @@ from numba import types
 
 from lessons.kernels.tools.jit import njit
 
-SUMS = 8  # an addition waits some four cycles for the one before, and two can start in a cycle
 ROW = types.float32[::1]
 
 
@@ -30,22 +29,28 @@ def side_by_side() -> Callable[[np.ndarray], float]:
 
 @cache
 def apart() -> Callable[[np.ndarray, int], float]:
-    """Return the sum of every ``stride``-th element, one by one: gathering them into vectors is slower."""
+    """Return the sum of every ``stride``-th element, one by one: gathering them into vectors is slower.
 
-    @njit(types.float32(ROW, types.int64), nogil=True)
+    Eight sums: an addition waits some four cycles for the one before, and two can start in each.
+    """
+
+    # Unsigned places: with signed ones Numba looks at each whether it is to be counted from the end.
+    @njit(types.float32(ROW, types.uintp), nogil=True)
     def run(x, stride):
         a = b = c = d = e = f = g = h = np.float32(0)
-        end, step = len(x), SUMS * stride
+        two, three = stride + stride, stride + stride + stride
+        four, end = two + two, np.uintp(len(x))
+        step = four + four
         whole = end - end % step
-        for i in range(0, whole, step):
+        for i in range(np.uintp(0), whole, step):
             a += x[i]
             b += x[i + stride]
-            c += x[i + 2 * stride]
-            d += x[i + 3 * stride]
-            e += x[i + 4 * stride]
-            f += x[i + 5 * stride]
-            g += x[i + 6 * stride]
-            h += x[i + 7 * stride]
+            c += x[i + two]
+            d += x[i + three]
+            e += x[i + four]
+            f += x[i + four + stride]
+            g += x[i + four + two]
+            h += x[i + four + three]
         for i in range(whole, end, stride):
             a += x[i]
         return ((a + b) + (c + d)) + ((e + f) + (g + h))
