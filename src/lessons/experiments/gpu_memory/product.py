@@ -128,9 +128,9 @@ class Product(Experiment):
                 ha="right",
                 va="bottom",
             )
-        places = [1, *p["tiles"]]
-        expected = [prediction.ends["naive"].value, *p["seconds"]]
-        figures.predicted(ax, places, [flop / s for s in expected], "predicted")
+        figures.predicted(ax, p["tiles"], [flop / s for s in p["seconds"]], "predicted, tiles")
+        loops = flop / prediction.ends["naive"].value
+        figures.predicted(ax, [1], [loops], "predicted, three loops", marker="+", markersize=10)
         rates = [q.inverse(flop, "FLOP/s") for q in (result.ends["naive"], *data["seconds"])]
         measured(ax, [1], rates[:1], label="measured, three loops", linestyle="none", marker="s")
         measured(ax, data["tiles"], rates[1:], label="measured, tiles")
