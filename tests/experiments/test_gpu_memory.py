@@ -85,6 +85,12 @@ def test_the_tile_for_a_cache_is_one_that_is_tried(cache, side):
     assert tile_for(cache, 64) == min(side, 64)
 
 
+def test_what_neighbours_hold_of_the_last_cache_changes_no_tile():
+    """``run`` knows the sizes that the system reports, and no passport: both must speak of the same tile."""
+    crowded = passport(**{"cpu.held.l3": Quantity(300 * KiB, "B")})
+    assert x.product.predict(crowded).data["best"] == x.product.predict(passport()).data["best"]
+
+
 def test_a_product_of_this_machine_is_measured_as_it_is_predicted():
     """The small form: that the two speak of the same tiles, and of no speed."""
     small = x.product.small()

@@ -48,7 +48,8 @@ class Product(Experiment):
         near, far = (passport.bandwidth("read", level) for level in (column, matrices))
         peak = passport.flops("float32")
         tiles = [tile for tile in TILES if tile <= n]
-        best, textbook = (tile_for(caches[min(place, len(caches) - 1)], n) for place in (1, 0))
+        reported = [cache["bytes"] for cache in passport.machine["caches"]]
+        best, textbook = (tile_for(reported[min(place, len(reported) - 1)], n) for place in (1, 0))
         operands = {
             "L": Operand("a cache line per multiply-add", Quantity(LINE * n**3, "B"), "counted"),
             "N": Operand("b, once per row of results", Quantity(4 * n**3, "B"), "counted"),
