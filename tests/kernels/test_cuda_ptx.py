@@ -87,12 +87,17 @@ def test_every_chain_is_a_register(name):
     assert len(re.findall(r"fma\.rn", text)) >= 12
 
 
-def test_a_thread_of_the_product_keeps_its_results_in_registers():
-    """And serves sixteen multiply-adds with eight loads, which is what the larger square is for."""
-    kernel, types, _ = KERNELS["gemm_registers"]
+@pytest.mark.parametrize(
+    ("name", "space", "each"),
+    [("gemm_naive", "global", 2.0), ("gemm_tiled", "shared", 2.0), ("gemm_registers", "shared", 0.5)],
+)
+def test_each_multiply_add_of_the_product_costs_the_loads_that_are_counted_for_it(name, space, each):
+    """And what a thread sums up stays in registers."""
+    kernel, types, _ = KERNELS[name]
     text, _ = cuda.compile_ptx(kernel.py_func, types, cc=(9, 0))
-    assert not re.search(r"(ld|st)\.local", text)
-    assert len(re.findall(r"fma\.rn", text)) >= 2 * len(re.findall(r"ld\.shared", text))
+    loads, sums = (len(re.findall(what, text)) for what in (rf"ld\.{space}\.f32", r"fma\.rn\.f32"))
+    assert loads == each * sums > 0
+    assert not re.search(r"(ld|st)\.local|\.f64", text)
 
 
 def test_a_copy_of_several_words_loads_all_before_it_stores_the_first():

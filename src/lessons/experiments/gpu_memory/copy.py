@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from functools import partial
 
 from lessons import datasheets
@@ -67,13 +68,15 @@ class GpuCopy(Experiment):
         source = torch.ones(size // 8, dtype=torch.float64, device="cuda")
         target = torch.empty_like(source)
         progress(f"copying {format_bytes(size)}")
-        ways = {"ours": partial(copy, target, source), "torch": partial(target.copy_, source)}
+        ways: dict[Hashable, Callable[[], object]] = {
+            "ours": partial(copy, target, source),
+            "torch": partial(target.copy_, source),
+        }
         found = in_turns(ways, self.rounds, device="cuda", least_of=3)
         # Each byte is read and written, as STREAM counts.
-        rates = {way: median_interval(s, "s").inverse(2 * size, "B/s") for way, s in found.items()}
-        return Outcome(
-            rates["ours"], {"size": size, **rates, "gain": median_ratio(found["torch"], found["ours"])}
-        )
+        ours, torchs = (median_interval(found[way], "s").inverse(2 * size, "B/s") for way in ways)
+        gain = median_ratio(found["torch"], found["ours"])
+        return Outcome(ours, {"size": size, "ours": ours, "torch": torchs, "gain": gain})
 
     def draw(self, prediction: Outcome, result: Outcome, figure) -> None:
         from lessons import figures

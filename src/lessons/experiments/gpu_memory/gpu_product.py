@@ -30,10 +30,10 @@ class GpuProduct(Experiment):
     kind = "at most"
     device = "cuda"
     needs = (needs.CUDA,)
-    SMALL = {"n": 16, "samples": 1}
+    SMALL = {"n": 16, "warmup": 0, "samples": 1}
     FINDINGS = (*AT_MOST, "tiles-gain", "tiles-no-gain", "registers-gain", "registers-no-gain")
     n = 4096
-    samples = 7
+    warmup, samples = 2, 7
 
     def predict(self, passport: Passport) -> Outcome:
         peak, l2 = passport.flops("float32", device="cuda"), passport.bandwidth("read", "l2", device="cuda")
@@ -62,7 +62,7 @@ class GpuProduct(Experiment):
         rates = {}
         for way, run in ways.items():
             progress(NAMES[way])
-            timing = time(run, warmup=2, samples=self.samples, device="cuda")
+            timing = time(run, warmup=self.warmup, samples=self.samples, device="cuda")
             rates[way] = timing.rate(2 * self.n**3, "FLOP/s")
         return Outcome(rates["registers"], rates)
 

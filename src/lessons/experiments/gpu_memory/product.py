@@ -48,7 +48,8 @@ class Product(Experiment):
         near, far = (passport.bandwidth("read", level) for level in (column, matrices))
         peak = passport.flops("float32")
         tiles = [tile for tile in TILES if tile <= n]
-        best, textbook = (tile_for(caches[min(place, len(caches) - 1)], n) for place in (1, 0))
+        reported = [cache["bytes"] for cache in passport.machine["caches"]]
+        best, textbook = (tile_for(reported[min(place, len(reported) - 1)], n) for place in (1, 0))
         operands = {
             "L": Operand("a cache line per multiply-add", Quantity(LINE * n**3, "B"), "counted"),
             "N": Operand("b, once per row of results", Quantity(4 * n**3, "B"), "counted"),
@@ -128,9 +129,9 @@ class Product(Experiment):
                 ha="right",
                 va="bottom",
             )
-        places = [1, *p["tiles"]]
-        expected = [prediction.ends["naive"].value, *p["seconds"]]
-        figures.predicted(ax, places, [flop / s for s in expected], "predicted")
+        figures.predicted(ax, p["tiles"], [flop / s for s in p["seconds"]], "predicted, tiles")
+        loops = flop / prediction.ends["naive"].value
+        figures.predicted(ax, [1], [loops], "predicted, three loops", marker="+", markersize=10)
         rates = [q.inverse(flop, "FLOP/s") for q in (result.ends["naive"], *data["seconds"])]
         measured(ax, [1], rates[:1], label="measured, three loops", linestyle="none", marker="s")
         measured(ax, data["tiles"], rates[1:], label="measured, tiles")

@@ -88,12 +88,14 @@ class Reread(Experiment):
         p, data = prediction.data, result.data
         caches = _caches(prediction, result)
         for level, end in zip(p["levels"], caches):
+            if end < data["sizes"][0]:
+                continue
             ax.axvline(end, **figures.guide(dotted=True))
             ax.annotate(
                 level.upper(),
-                (end, 1),
+                (end, 0),
                 xycoords=("data", "axes fraction"),
-                xytext=(-3, -12),
+                xytext=(-3, 5),
                 textcoords="offset points",
                 ha="right",
             )
