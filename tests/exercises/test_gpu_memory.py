@@ -5,9 +5,12 @@ import math
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pages import exercises, program, solution
 
 from lessons.datasheets import accelerator
+from lessons.formulas import warp
 from lessons.formulas.memory import bytes_in_flight, concurrency_bandwidth
 from lessons.units import KiB, format_value
 
@@ -15,6 +18,7 @@ SLUG = "gpu_memory"
 CARD = accelerator("h100_sxm")
 CLOCK, LATENCY, L2 = 1.755e9, 650 / 1.755e9, 5.5e12
 WARPS, LANES = 64, 32
+LANE = st.one_of(st.none(), st.integers(0, 255))
 NEEDED = bytes_in_flight(CARD.bandwidth, LATENCY) / CARD.cores
 
 
@@ -71,6 +75,9 @@ def test_the_program_for_occupancy_prints_what_its_solution_says(capsys):
     shares = [f"{int(row[2]) * LANES * 4 / NEEDED:.0%}" for row in rows]
     assert [row[3] for row in rows] == shares
     assert says("occupancy", "{}, {}, {} and {}".format(*shares).replace("%", " %"))
+    assert says(
+        "occupancy", f"{228 // 49} blocks, or {rows[0][2]} warps", *(f"{row[2]} warps" for row in rows)
+    )
     two_loads = 32 * LANES * 2 * 8
     assert two_loads > NEEDED and says("occupancy", f"{two_loads:,} bytes")
     assert asks("occupancy", f"occupancy of {32 / WARPS:.0%}".replace("%", " %"))
@@ -82,7 +89,11 @@ def test_points_in_one_array_and_in_three():
     per_load = [sectors(load, 4) for load in points]
     together = len({address // 32 for load in points for address in load})
     assert per_load == [together] * 3
-    assert says("sectors", f"{together} sectors", f"{sum(per_load)} sectors in three requests")
+    assert says(
+        "sectors",
+        f"{together} sectors",
+        f"{sum(per_load)} sectors in three requests, of which {together} are",
+    )
     assert says("sectors", f"{points[0][-1] + 4} bytes", f"{together * 32} bytes are all used")
     arrays = sectors([4 * lane for lane in range(LANES)], 4)
     assert says("sectors", f"{arrays} sectors per request, {3 * arrays} in total")
@@ -106,6 +117,7 @@ def test_the_program_for_the_pitch_prints_what_its_solution_says(capsys):
     assert says("pitch", "{}, {} and {} cycles".format(*(columns[pitch, 4] for pitch in (32, 33, 36))))
     assert says("pitch", f"32 words take {columns[32, 16]} cycles", f"36 words take {columns[36, 16]} cycles")
     assert columns[36, 16] == LANES * 16 // 128
+    assert says("pitch", f"asks for {LANES * 16} bytes", f"byte {4 * 33}") and 4 * 33 % 16
     assert says("pitch", f"{100 / 32:.0f} % and {400 / 32:.1f} %")
 
 
@@ -141,6 +153,7 @@ def test_a_profile_that_fits_itself():
     assert from_memory == 2 * matrix and from_l2 == 8 * matrix
     assert says("profile", f"{100 * from_memory / duration / CARD.bandwidth:.0f} %", f"{4 * columns:,} bytes")
     floor = matrix / CARD.bandwidth
+    assert says("profile", f"touches {built().sectors([4 * lane for lane in range(LANES)], 4)} sectors")
     assert says("profile", f"{matrix / 1e9:.2f} GB in {1e3 * floor:.2f} ms, {duration / floor:.1f} times")
     # The lines of all warps' rows fill the L1 and the shared memory of an SM together.
     assert 0.9 < 0.95 * WARPS * LANES * 128 / (256 * KiB) < 1
@@ -155,6 +168,7 @@ def test_two_claims():
 def test_what_hopper_and_blackwell_changed():
     tile = 128 * 256 * 4
     assert says("async", f"{tile / KiB:.0f} KiB, half") and tile == 65536 * 4 / 2
+    assert tile // 4 // 128 > 255 and says("async", "more than the 255")
     assert says(
         "async", f"{tile // 4 // 128} registers per thread", f"it is {tile // 4 // 256} for the results"
     )
@@ -164,6 +178,14 @@ def test_what_hopper_and_blackwell_changed():
     )
     assert says("async", f"{3 * step / NEEDED:.0f} times the {NEEDED / 1e3:.1f} kB")
     assert 4 * step < CARD.shared_bytes, "three steps ahead, and the one in use"
+
+
+@given(width=st.sampled_from([4, 8, 16]), lanes=st.lists(LANE, min_size=LANES, max_size=LANES))
+def test_the_exercise_that_is_built_counts_what_the_package_counts(width, lanes):
+    addresses = [None if lane is None else lane * width for lane in lanes]
+    ours = built()
+    assert ours.sectors(addresses, width) == warp.sectors(addresses, width)
+    assert ours.cycles(addresses, width) == warp.bank_cycles(addresses, width)
 
 
 def test_a_wrong_value_is_not_there():
