@@ -19,6 +19,8 @@ from lessons.kernels.fma.reference import total
 from lessons.kernels.gemv import linear, reference
 from lessons.kernels.stream import TRAFFIC, stream
 from lessons.kernels.stream.reference import stream as stream_reference
+from lessons.kernels.strided import strided
+from lessons.kernels.transpose import transpose
 
 assert simd.vector_bytes() == int(sys.argv[1]), simd.vector_bytes()
 b, c = aligned(1024), aligned(1024)
@@ -40,6 +42,12 @@ for dtype in (torch.float32, torch.bfloat16):
         x = torch.arange(rows * 70).reshape(rows, 70).remainder(11).float()
         w = torch.arange(33 * 70).reshape(33, 70).remainder(13).to(dtype)
         assert (linear(x, w).numpy() == reference(x.numpy(), w.float().numpy())).all()
+x, out = np.arange(2800, dtype="float32").reshape(40, 70), aligned((70, 48), "float32")[:, :40]
+assert [strided(x.ravel(), stride) for stride in (1, 3)] == [x.sum(), x.ravel()[::3].sum()]
+for way, nontemporal in (("naive", False), ("blocked", False), ("blocked", True)):
+    out[:] = 0
+    transpose(way, x, out, nontemporal=nontemporal)
+    assert (out == x.T).all(), way
 print("correct")
 """
 
