@@ -36,7 +36,7 @@ class Product(Experiment):
         *("beyond-l1", "l1-alike", "l1-best"),
         *("pitch-slower", "pitch-alike", "pitch-faster"),
     )
-    n = 1024  # rows and columns; a column's lines fit in no first-level cache, and the matrices in few second ones
+    n = 1024  # rows and columns; a column's lines fit in few first-level caches, and the matrices in few second ones
     rows = 128  # of the result, for which the plain loops are timed: each takes as long as any other
 
     def predict(self, passport: Passport) -> Outcome:
@@ -151,7 +151,7 @@ class Product(Experiment):
         return {
             "n": f"{self.n:,}",
             "line": LINE,
-            "numbers": NUMBERS,
+            "others": NUMBERS - 1,
             "gain": format_value(result.quantity.value, "1", 2),
             "due": format_value(prediction.quantity.value, "1", 2),
             "side": data["best"],
