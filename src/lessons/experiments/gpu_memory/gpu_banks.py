@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 from lessons.experiments import ratios
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
 from lessons.experiments.derivation import Operand
+from lessons.experiments.gpu_memory.lanes import lanes
 from lessons.experiments.looks import measured
 from lessons.formulas import warp
 from lessons.measure import time
@@ -15,10 +14,6 @@ from lessons.passport import needs
 from lessons.units import Quantity, format_value
 
 FREE, WORST, PADDED = 1, 32, 33  # strides in words
-# FLOP in float32 per cycle and multiprocessor: 128 multiply-adds from compute capability 8.6 on, but 64 on 6.0, 7.x and
-# 8.0 (CUDA C++ Programming Guide, "Arithmetic Instructions").
-FLOP, FEWER_FLOP = 256, 128
-FEWER = re.compile(r"\b(P100|V100|T4|A100|A30|TITAN (V|RTX)|Quadro RTX|RTX 20\d\d|GTX 16\d\d)\b", re.I)
 
 
 class GpuBanks(Experiment):
@@ -38,13 +33,12 @@ class GpuBanks(Experiment):
     rounds, samples, blocks, threads = 1024, 12, 6, 256
 
     def predict(self, passport) -> Outcome:
-        fewer = any(FEWER.search(name) for name in passport.machine["gpus"])
         operands = {
             "B": Operand("bytes of all banks in a cycle", Quantity(warp.BANKS * warp.WORD, "B"), "published"),
             "R": Operand("float32 multiply-adds in registers", passport.flops("float32", device="cuda")),
             "F": Operand(
                 "FLOP per cycle of a multiprocessor",
-                Quantity(FEWER_FLOP if fewer else FLOP, "FLOP"),
+                Quantity(2 * lanes(passport), "FLOP"),
                 "published",
             ),
             "f": Operand("cycles without a conflict", Quantity(warp.column_cycles(FREE), "1"), "calculated"),

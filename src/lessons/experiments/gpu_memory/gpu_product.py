@@ -6,6 +6,7 @@ from functools import partial
 
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
 from lessons.experiments.derivation import Derivation, Operand
+from lessons.experiments.gpu_memory.lanes import lanes
 from lessons.experiments.looks import measured
 from lessons.formulas.roofline import tiled_product
 from lessons.measure import time
@@ -18,8 +19,6 @@ from lessons.units import Quantity, format_value, percent
 SQUARES = {"naive": (1, 16), "tiled": (1, 16), "registers": (4, 64)}
 NAMES = {"naive": "naive", "tiled": "tiles", "registers": "tiles and registers", "torch": "torch"}
 L1_BYTES = 128  # per clock and multiprocessor, of the L1 and the shared memory together, since 2017
-LANES = 128  # multiply-adds in float32 per clock and multiprocessor, since 2020,
-HALF = ("V100", "A100", "A30")  # but for these, which have half as many
 
 
 class GpuProduct(Experiment):
@@ -37,10 +36,8 @@ class GpuProduct(Experiment):
 
     def predict(self, passport: Passport) -> Outcome:
         peak, l2 = passport.flops("float32", device="cuda"), passport.bandwidth("read", "l2", device="cuda")
-        lanes = (
-            LANES // 2 if any(word in name for word in HALF for name in passport.machine["gpus"]) else LANES
-        )
-        rates = {way: _bound(self.n, way, peak, l2, lanes) for way in SQUARES}
+        each = lanes(passport)
+        rates = {way: _bound(self.n, way, peak, l2, each) for way in SQUARES}
         return Outcome(
             rates["registers"].quantity(self.unit),
             {
@@ -107,7 +104,7 @@ class GpuProduct(Experiment):
         ]
 
 
-def _bound(n: int, way: str, peak: Quantity, l2: Quantity, lanes: int) -> Derivation:
+def _bound(n: int, way: str, peak: Quantity, l2: Quantity, each: int) -> Derivation:
     """Return the highest rate of one way: its arithmetic, what passes the L1, or what passes the L2, is the limit."""
     thread, block = (tiled_product(n, min(side, n)) for side in SQUARES[way])
     return Derivation(
@@ -117,7 +114,7 @@ def _bound(n: int, way: str, peak: Quantity, l2: Quantity, lanes: int) -> Deriva
             "F": Operand("operations", Quantity(thread.flop, "FLOP"), "counted"),
             "A": Operand("bytes that threads read through L1", Quantity(thread.bytes, "B"), "counted"),
             "B": Operand("bytes that blocks read from L2", Quantity(block.bytes, "B"), "counted"),
-            "w": Operand("multiply-adds per clock of a multiprocessor", Quantity(lanes, "1"), "published"),
+            "w": Operand("multiply-adds per clock of a multiprocessor", Quantity(each, "1"), "published"),
             "c": Operand("bytes per clock of its L1", Quantity(L1_BYTES, "1"), "published"),
             "R": Operand("reads in L2", l2),
         },
