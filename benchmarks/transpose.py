@@ -1,7 +1,7 @@
 """A float32 matrix transposed by squares, past the caches, against torch and NumPy writing into the same array.
 
 One thread, and rows a power of two apart, the worst case for the sets of a cache. ``ratio_numpy`` is ours against
-NumPy; ``ratio_apart`` is ours against torch with rows one cache line farther apart, where torch has no blocks of its own.
+NumPy; ``ratio_apart`` is ours against torch with rows one cache line farther apart.
 """
 
 from __future__ import annotations
