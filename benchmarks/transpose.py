@@ -43,4 +43,4 @@ def measure_once() -> common.Record:
 
 
 if __name__ == "__main__":
-    common.main(measure_once, bar=1.0, other_bars={"ratio_numpy": 1.0, "ratio_apart": 1.0})
+    common.main(measure_once, bar=2.0, other_bars={"ratio_numpy": 4.0, "ratio_apart": 2.0})

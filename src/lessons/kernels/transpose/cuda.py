@@ -28,16 +28,22 @@ def naive(x, out):
 
 @cache
 def tiled(pitch: int, mask: int) -> Any:
-    """Return the kernel ``(x, out)`` whose tile is laid out so; see ``LAYOUTS``. Both warps' accesses go by rows."""
+    """Return the kernel ``(x, out)`` whose tile is laid out so; see ``LAYOUTS``. Its warps read rows and write rows."""
 
     @cuda.jit
     def run(x, out):
         tile = cuda.shared.array((TILE, pitch), float32)
         column, first = cuda.threadIdx.x % TILE, cuda.threadIdx.x // TILE
         left, top = cuda.blockIdx.x * TILE, cuda.blockIdx.y * TILE
-        for r in range(first, TILE, ROWS):
-            if top + r < x.shape[0] and left + column < x.shape[1]:
+        if top + TILE <= x.shape[0] and left + TILE <= x.shape[1]:
+            # No branch lies between the reads of a thread, so that all of them are under way at once.
+            for k in range(0, TILE, ROWS):
+                r = first + k
                 tile[r, column ^ (r & mask)] = x[top + r, left + column]
+        else:
+            for r in range(first, TILE, ROWS):
+                if top + r < x.shape[0] and left + column < x.shape[1]:
+                    tile[r, column ^ (r & mask)] = x[top + r, left + column]
         cuda.syncthreads()
         for r in range(first, TILE, ROWS):
             if left + r < x.shape[1] and top + column < x.shape[0]:
