@@ -36,7 +36,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from lessons.cli.ending import heed
     from lessons.cli.generate import default_weights
     from lessons.llm.load import PACKED, load
     from lessons.serving.server import build, serve
@@ -50,6 +49,5 @@ def run(args: argparse.Namespace) -> None:
 
         def announce(address: str) -> None:
             print(f"serving at {address}", flush=True)
-            heed()  # from here on there are answers to end; until here Ctrl-C ended the process
 
         serve(api, args.host, args.port, announce)

@@ -327,6 +327,24 @@ def test_an_address_that_cannot_be_had_is_one_sentence(llm, server, host, port):
         serve(build(llm, blocks=8), host, taken if port is None else port, print)
 
 
+def test_a_ctrl_c_is_heeded_from_the_moment_that_the_address_is_told(llm):
+    """Told any earlier, a Ctrl-C met Python's own handler, and could be lost in an import."""
+    told = []
+
+    def ready(address):
+        told.append(signal.getsignal(signal.SIGINT))
+        signal.raise_signal(signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, lambda signum, frame: pytest.fail("heeded by whoever came before"))
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            serve(build(llm, slots=1, blocks=8), "127.0.0.1", 0, ready)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    (handler,) = told
+    assert handler is not signal.default_int_handler
+
+
 def test_ctrl_c_ends_open_streams_with_an_error_and_no_traceback(own_server):
     process, address = own_server
     body = {"prompt": "One, two,", "max_tokens": 1000, "ignore_eos": True, "stream": True}

@@ -17,8 +17,11 @@ other pages are refused. Programs are always served: there is no key, so whoever
 
 from __future__ import annotations
 
+import signal
 import socket
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from lessons.errors import LessonError
@@ -73,9 +76,10 @@ def serve(api: Api, host: str, port: int, ready: Callable[[str], None]) -> None:
     Args:
         api: from ``build``.
         host, port: where to listen; port 0 takes a free one.
-        ready: called with the address once clients may connect.
+        ready: called with the address once clients may connect, and a Ctrl-C ends it in order.
 
     Raises:
+        KeyboardInterrupt: after a Ctrl-C, when all has been put away.
         LessonError: when nobody can listen there.
     """
     import asyncio
@@ -83,6 +87,21 @@ def serve(api: Api, host: str, port: int, ready: Callable[[str], None]) -> None:
     import uvicorn
 
     class Server(uvicorn.Server):
+        @contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            # At its end uvicorn gives a Ctrl-C back to the handler that it found here: let that be Python's own. Any
+            # earlier is too early: a KeyboardInterrupt that is raised in the middle of an import may be lost.
+            is_main = threading.current_thread() is threading.main_thread()
+            if is_main and callable(signal.getsignal(signal.SIGINT)):
+                signal.signal(signal.SIGINT, signal.default_int_handler)
+            with super().capture_signals():
+                yield
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if self.started:
+                ready(f"http://{at}:{listener.getsockname()[1]}")
+
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             # The engine ends first: it tells whoever still waits, and their streams then close by themselves.
             await asyncio.to_thread(api.worker.stop)
@@ -94,7 +113,6 @@ def serve(api: Api, host: str, port: int, ready: Callable[[str], None]) -> None:
         api.app(), log_level="warning", timeout_graceful_shutdown=GRACE, timeout_keep_alive=60
     )
     at = f"[{host}]" if ":" in host else host
-    ready(f"http://{at}:{listener.getsockname()[1]}")
     Server(config).run(sockets=[listener])
 
 
