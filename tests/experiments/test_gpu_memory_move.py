@@ -56,6 +56,8 @@ FULL, ALIKE = "full-time", "further-alike"
 STRIDED = [
     ({}, [FULL, ALIKE, WELL]),
     ({"two": 0.6}, [FULL, "further-less", WELL]),
+    ({"two": 0.5}, [FULL, "further-less", WELL]),
+    ({"two": 0.35}, [FULL, "further-half", WELL]),
     ({"two": 1.6}, [FULL, "further-more", WELL]),
     ({"two": 0.8}, [FULL, "further-cant-tell", WELL]),
     ({"rate": 1.5}, [FULL, ALIKE, MORE, "rate-decides"]),
