@@ -99,7 +99,7 @@ class Speed(Experiment):
             places, [q.value for q in rates], yerr=spread, fmt="none", ecolor=FOREGROUND, capsize=3
         )
         for part in (*interval[1], *interval[2]):  # on a bar and on the page, in both themes
-            part.set_path_effects([withStroke(linewidth=4, foreground=BACKGROUND)])
+            part.set_path_effects([withStroke(linewidth=3, foreground=BACKGROUND)])
         expected = [1 / prediction.data["seconds"][name] for name in names]
         figures.levels(ax, places, expected, "predicted: bandwidth over bytes")
         labels = [f"{name}\n{format_bytes(step_bytes(name))}".replace(", ", ",\n") for name in names]
