@@ -29,6 +29,7 @@ class _FittingTicks(MaxNLocator):
     """At most four ticks, and fewer where their words have no room beside each other on a phone."""
 
     def tick_values(self, vmin: float, vmax: float) -> Sequence[float]:
+        assert isinstance(self.axis, Axis)
         for count in (4, 3, 2, 1):
             self.set_params(nbins=count)
             ticks = super().tick_values(vmin, vmax)
