@@ -2,6 +2,7 @@
 
 import re
 from importlib import import_module
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from matplotlib.colors import to_hex
 from matplotlib.container import BarContainer, ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.path import Path
 from matplotlib.transforms import Bbox
 from readable import unreadable
 from test_every import EXAMPLES, EXPERIMENTS
@@ -127,6 +129,32 @@ def covered(figure):
     return found
 
 
+def collisions(figure):
+    """Return the words that stand on each other, and those that stand on a point or a line of their panel."""
+    found = []
+    for ax in figure.axes:
+        words = [*ax.texts, ax.title, ax.xaxis.label]
+        for axis in (ax.xaxis, ax.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            ticks = [tick.label1 for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
+            words += [label for label in ticks if label.get_rotation() == 0]
+        words = [text for text in words if text.get_text() and text.get_visible()]
+        boxes = [text.get_window_extent() for text in words]
+        for (one, a), (other, b) in combinations(zip(words, boxes), 2):
+            if min(a.x1, b.x1) - max(a.x0, b.x0) > 1 and min(a.y1, b.y1) - max(a.y0, b.y0) > 3:
+                found.append(f"{one.get_text()!r} on {other.get_text()!r}")
+        for text in ax.texts:
+            box = text.get_window_extent().padded(-2)  # air above and below the letters
+            for line in ax.lines:
+                drawn = Path(line.get_transform().transform(line.get_xydata()))
+                if line.get_linestyle() not in NOTHING and len(drawn) > 1:
+                    drawn = drawn.interpolated(100)
+                points = drawn.vertices[np.isfinite(drawn.vertices).all(axis=1)]
+                if kind(line) != "guide" and any(box.contains(*point) for point in points):
+                    found.append(f"{text.get_text()!r} on {line.get_label()!r}")
+    return found
+
+
 @pytest.fixture
 def looked(monkeypatch):
     """Return for each drawing that was made its width and all that is wrong with it."""
@@ -140,7 +168,13 @@ def looked(monkeypatch):
             found.append(
                 (
                     figure.get_figwidth(),
-                    [*violations(figure), *covered(figure), *unnamed(figure), *said_without_per(figure)],
+                    [
+                        *violations(figure),
+                        *covered(figure),
+                        *collisions(figure),
+                        *unnamed(figure),
+                        *said_without_per(figure),
+                    ],
                 )
             )
 
@@ -211,6 +245,17 @@ def test_a_legend_over_data_is_found(kind_of, looked):
         else:
             figures.bars(ax, [0, 1, 2], [1, 1, 1], "measured")
         ax.legend(loc="center")
+
+    planted(draw)
+    assert all(wrong for _, wrong in looked) and len(looked) == 2
+
+
+@pytest.mark.parametrize("on", ["word", "point", "line"])
+def test_words_on_each_other_or_on_data_are_found(on, looked):
+    def draw(ax):
+        figures.measured(ax, [0, 1, 4], [0, 1, 4])
+        for place in {"word": [(1, 3), (1, 3)], "point": [(1, 1)], "line": [(3, 3)]}[on]:
+            ax.text(*place, "a name", ha="center", va="center")
 
     planted(draw)
     assert all(wrong for _, wrong in looked) and len(looked) == 2

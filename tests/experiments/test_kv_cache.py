@@ -43,6 +43,18 @@ def test_without_a_cache_all_tokens_are_computed_and_with_one_the_weights_are_re
     assert prediction.quantity.value == pytest.approx(computed / read, rel=0.01)
 
 
+def test_where_products_are_slow_a_step_with_a_cache_waits_for_arithmetic_too():
+    peaks = PEAKS | {"cpu.product.packed.int8": Quantity(5e9, "OP/s")}
+    passport = Passport({"cores": 2, "caches": []}, "made up", "2026-01-01", {}, peaks)
+    prediction = x.generation.predict(passport)
+    one = 2 * 134.5e6  # operations of a token
+    assert prediction.ends["with a cache"].value == pytest.approx(one / 5e9, rel=0.01)
+    assert prediction.data["cached"] == pytest.approx([one / 5e9] * 4, rel=0.01)
+    # Its bytes are read in a tenth of that, so a step that beats the arithmetic alone has not beaten its bytes.
+    fast = generated(0.5, 1.0, passport=passport)
+    assert "cached-faster" not in x.generation.findings(prediction, fast)
+
+
 def test_predicted_times_carry_the_intervals_of_their_peaks():
     peaks = PEAKS | {
         "cpu.bandwidth.read.dram.1": Quantity(20e9, "B/s", 16e9, 25e9, 7),
@@ -196,9 +208,9 @@ def counted(walked, stored=46080):
     return Outcome(Quantity(stored, "B"), {"walked": walked})
 
 
-def generated(cached, uncached, now=1.0, by=0.03):
+def generated(cached, uncached, now=1.0, by=0.03, passport=PASSPORT):
     """A result of ``generation`` in multiples of the predicted times, and of the passport's bandwidth."""
-    foretold = x.generation.predict(PASSPORT).data
+    foretold = x.generation.predict(passport).data
     series = {
         name: [spread(factor * seconds, "s") for seconds in foretold[name]]
         for name, factor in (("cached", cached), ("uncached", uncached))

@@ -98,7 +98,8 @@ ROWS = [
     (batch_result(4, 1.0, further=2.0), [OWN, ALIKE, "doubled", LESS, "further-rows-decide"]),
     (batch_result(4, 1.0, first=0.5), [OWN, "rates-too-low", ALIKE, "doubled", LESS, "first-row-decides"]),
     (batch_result(30, 0.5), [OWN, "library-faster", "doubled", MORE, "both-decide"]),
-    (batch_result(30, 1.0, further=0.0), [OWN, ALIKE, "doubled", MORE, "both-decide"]),
+    (batch_result(30, 1.0, further=0.0), [OWN, ALIKE, "doubled", MORE, "no-further-cost"]),
+    (batch_result(30, 1.0, first=9.0, further=-1.0), [OWN, ALIKE, "doubled", MORE, "no-further-cost"]),
     (batch_result(8.7, 1.0), [OWN, ALIKE, "doubled", "cant-tell"]),
     (batch_result(64, 1.0), [OWN, ALIKE, "not-doubled"]),
 ]

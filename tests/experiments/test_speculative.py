@@ -163,6 +163,12 @@ EXAMPLES = [
     (x.speed_up, PASSPORT, timed(1.6, opened=1.7), ["gain", "beyond-tokens", "none-lost"]),
     (x.speed_up, PASSPORT, timed(0.95, (1.1, 0.95, 1.4)), ["depends", "none-lost"]),
     (x.speed_up, PASSPORT, timed(0.8, (0.8, 0.7, 0.9)), ["loss", "lost"]),
+    (
+        x.speed_up,
+        PASSPORT,
+        timed(0.8, (1.0, 0.7, 1.4), opened=1.7),
+        ["depends", "beyond-tokens", "lost-unsure"],
+    ),
     (x.cuda, FREE, on_device(1.02), ["flat", "as-foreseen"]),
     (x.cuda, FREE, on_device(1.02, one=2.0), ["flat", "errors-cancel"]),
     (x.cuda, FREE, on_device(1.6), ["rows-cost", "more-than-foreseen"]),

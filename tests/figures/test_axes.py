@@ -1,5 +1,7 @@
 """Ticks say what their axis holds."""
 
+from itertools import pairwise
+
 import pytest
 
 from lessons import figures
@@ -51,3 +53,15 @@ def test_a_logarithmic_time_axis_always_has_labels(ax, span):
     shown = labels(ax.yaxis)
     assert len(shown) >= 2
     assert all(text.endswith("s") for text in shown)
+
+
+def test_ticks_of_long_words_have_room_on_a_phone():
+    figure, (ax,) = figures.new()
+    with figures.style():
+        figures.published(ax, [2e17, 1.56e18], ["a short name", "GH200 96GB (GPU part)"])
+        figures.rate_axis(ax.xaxis, "FLOP")
+        figures.render(figure, "long words")  # which leaves it narrow
+        figure.draw_without_rendering()
+    edges = ax.get_xlim()
+    ticks = [t.label1.get_window_extent() for t in ax.xaxis.get_major_ticks() if t.get_loc() <= edges[1]]
+    assert len(ticks) >= 2 and all(a.x1 < b.x0 for a, b in pairwise(ticks))

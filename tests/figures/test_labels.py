@@ -2,6 +2,7 @@
 
 from itertools import combinations
 
+import numpy as np
 import pytest
 
 from lessons import figures
@@ -38,6 +39,22 @@ def test_a_figure_without_labels_has_no_legend(ax):
 def test_points_on_one_spot_share_a_name(ax):
     figures.name_points(ax, {"q": (2, 2), "k": (2.01, 2), "norm": (8, 8)})
     assert texts(ax).keys() == {"q, k", "norm"}
+
+
+def test_a_shared_name_stands_on_none_of_its_points(ax):
+    points = {"one": (5.0, 5.0), "another": (5.2, 4.2), "a third": (5.0, 5.6)}
+    figures.name_points(ax, points)
+    ((_, box),) = texts(ax).items()
+    assert not [p for p in points.values() if box.contains(*ax.transData.transform(p))]
+
+
+def test_a_name_keeps_off_a_line_between_points_far_apart_on_logarithmic_axes(ax):
+    ax.set(xlim=(1e-4, 1e3), ylim=(1e-4, 1e3), xscale="log", yscale="log")
+    ax.plot([1e-4, 1e3], [1e-2, 1e-2])
+    figures.name_points(ax, {"a long name": (1e-2, 1e-2)})
+    ((_, box),) = texts(ax).items()
+    drawn = ax.transData.transform([(10.0**p, 1e-2) for p in np.linspace(-4, 3, 200)])
+    assert not [p for p in drawn if box.contains(*p)]
 
 
 def test_names_of_points_lie_apart(ax):

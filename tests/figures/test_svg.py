@@ -120,3 +120,17 @@ def test_a_figure_without_words_is_refused():
     figure, _ = figures.new()
     with pytest.raises(ValueError, match="alternative text"):
         figures.render(figure, "  ")
+
+
+def test_a_key_of_many_lines_takes_nothing_from_the_panel():
+    def panel(lines):
+        figure, (ax,) = figures.new()
+        with figures.style():
+            for i in range(lines):
+                figures.predicted(ax, [1, 2], [i, 2], f"one of the long names of a figure, {i}")
+            figures.key(figure)
+        figures.render(figure, "Lines.")
+        figure.draw_without_rendering()
+        return ax.get_window_extent().height
+
+    assert panel(6) == pytest.approx(panel(1), rel=0.05)

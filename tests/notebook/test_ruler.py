@@ -107,6 +107,25 @@ def test_the_number_at_the_end_of_an_axis_of_shares_is_whole(size, svg):
     assert float(at) + 3.19 * font / 2 <= width  # as wide as DejaVu Sans sets it
 
 
+@pytest.mark.parametrize(
+    ("unit", "values", "spread", "text", "wide"),
+    [("s", (0.022, 0.026), 0.02, "50 ms", 3.09), ("1", (4.15, 3.74), 0.43, "measured 3.74", 7.57)],
+)
+def test_words_with_wide_letters_at_the_right_end_are_whole(unit, values, spread, text, wide):
+    last = Mark("measured", "measured", values[1], values[1] * (1 - spread), values[1] * (1 + 1.25 * spread))
+    found = 0
+    for size, svg in DRAWING.findall(ruler("r", "estimate", unit, [mark("predicted", values[0]), last])):
+        width, font = SIZES[size]
+        for at, anchor in re.findall(rf'<text x="([-\d.]+)"[^>]*text-anchor="(\w+)"[^>]*>{text}</text>', svg):
+            own = re.findall(rf'translate\(([\d.]+) 0\)"(?:(?!</g>).)*{text}', svg)
+            left = float(at) + float(own[-1] if own else 0)
+            share = {"start": 1, "middle": 0.5, "end": 0}[anchor]
+            right = left + share * wide * font  # as DejaVu Sans sets it
+            assert right <= width
+            found += 1
+    assert found
+
+
 def test_a_scale_is_logarithmic_and_ends_at_its_ends():
     scale = Scale(-3, 0, 10, 310)
     assert [scale.place(v) for v in (0, -1, 1e-9, 1e-3, 1e-2, 0.1, 1, 1e9)] == pytest.approx(

@@ -92,7 +92,7 @@ def test_memory_as_fast_as_the_last_cache_is_noticed():
     read, latency = "cpu.bandwidth.read.dram.8", "cpu.latency.dram"
     assert list(memory_in_cache({**SOUND, read: rate(680e9)})) == [read]
     assert list(memory_in_cache({**SOUND, latency: seconds(4.1e-9)})) == [latency]
-    assert "as fast as l2" in memory_in_cache({**SOUND, latency: seconds(3e-9)})[latency]
+    assert "slower than l2" in memory_in_cache({**SOUND, latency: seconds(3e-9)})[latency]
     assert memory_in_cache({key: peak for key, peak in SOUND.items() if ".l" not in key}) == {}
 
 

@@ -65,7 +65,7 @@ def test_memory_in_a_cache_is_measured_with_more_once():
 
     page, asked, _ = measured(hidden, by_level=True)
     assert len(asked) == 2
-    assert "memory is as fast as l2" in page.doubts["cpu.chase.read.dram.1"]
+    assert "slower than l2" in page.doubts["cpu.chase.read.dram.1"]
 
 
 SHORT = Topology("cpu", "x86_64", "Linux", 1, GiB, MACHINE.caches, ())
@@ -74,7 +74,7 @@ SHORT = Topology("cpu", "x86_64", "Linux", 1, GiB, MACHINE.caches, ())
 def test_where_memory_is_short_there_is_no_larger_set():
     page, asked, _ = measured({**LEVELS, "read.dram.1": 3.0}, machine=SHORT, by_level=True)
     assert len(asked) == 1
-    assert "memory is as fast as l2" in page.doubts["cpu.chase.read.dram.1"]
+    assert "slower than l2" in page.doubts["cpu.chase.read.dram.1"]
 
 
 def test_where_memory_is_short_its_peaks_are_marked_and_no_others():

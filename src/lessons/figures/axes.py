@@ -9,6 +9,9 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from lessons.units import format_binary, format_value
 
+_LETTERS = 30  # that fit below a panel on a phone, beside long names on its left
+_GAP = 2  # letters between two ticks
+
 
 class _FewTicks(LogLocator):
     """Decades, and 2 and 5 between them where the view has fewer than three decades."""
@@ -20,6 +23,20 @@ class _FewTicks(LogLocator):
             return ticks
         self.set_params(subs=(1.0, 2.0, 5.0))
         return super().tick_values(vmin, vmax)
+
+
+class _FittingTicks(MaxNLocator):
+    """At most four ticks, and fewer where their words have no room beside each other on a phone."""
+
+    def tick_values(self, vmin: float, vmax: float) -> Sequence[float]:
+        assert isinstance(self.axis, Axis)
+        for count in (4, 3, 2, 1):
+            self.set_params(nbins=count)
+            ticks = super().tick_values(vmin, vmax)
+            words = [self.axis.get_major_formatter()(tick) for tick in ticks if vmin <= tick <= vmax]
+            if sum(len(word) + _GAP for word in words) <= _LETTERS:
+                break
+        return ticks
 
 
 def bytes_axis(axis: Axis) -> None:
@@ -59,7 +76,7 @@ def _prefixed(axis: Axis, text: Callable[..., str], log: bool) -> None:
         return
     if isinstance(axis, XAxis):
         axis.axes.set_xlim(left=0)
-        axis.set_major_locator(MaxNLocator(4))  # more of "150 ms" do not fit beside each other
+        axis.set_major_locator(_FittingTicks())
     else:
         axis.axes.set_ylim(bottom=0)
     axis.set_major_formatter(FuncFormatter(lambda value, _: _in_one_unit(axis, value, text)))

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
-from lessons.figures.style import BACKGROUND, COLOURS, FOREGROUND, MUTED, WIDE, style
+from lessons.figures.style import BACKGROUND, COLOURS, FOREGROUND, WIDE, style
 
 
 def sheet(parts: int, height: float) -> tuple[Figure, list[Axes]]:
@@ -48,7 +48,7 @@ def box(
         hatch: matplotlib's pattern, so that no box is told apart by its colour alone.
         dashed: a dashed edge, for what is free or only possible.
     """
-    edge = COLOURS[colour] if colour else (MUTED if dashed else FOREGROUND)
+    edge = COLOURS[colour] if colour else FOREGROUND
     if colour:
         ax.add_patch(Rectangle(place, *size, facecolor=COLOURS[colour], alpha=0.25, linewidth=0))
     ax.add_patch(

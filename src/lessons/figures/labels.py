@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.path import Path
 
 from lessons.figures.style import FOREGROUND, TEXT
 
@@ -35,33 +36,39 @@ def name_points(ax: Axes, points: Mapping[str, tuple[float, float]], near: float
         points: x and y by name, in the units of the axes.
         near: how close two points are one spot, in points (1/72 inch) of a small panel.
     """
-    spots: list[tuple[float, float, list[str]]] = []
+    spots: list[dict[str, tuple[float, float]]] = []
     for name, place in points.items():
         x, y = _spot(ax, place)
-        same = [names for a, b, names in spots if abs(a - x) < near and abs(b - y) < near]
-        if same:
-            same[0].append(name)
+        for spot in spots:
+            a, b = next(iter(spot.values()))
+            if abs(a - x) < near and abs(b - y) < near:
+                spot[name] = (x, y)
+                break
         else:
-            spots.append((x, y, [name]))
-    taken = [(x - 4, y - 4, x + 4, y + 4) for x, y, _ in spots]
+            spots.append({name: (x, y)})
+    taken = [(x - 4, y - 4, x + 4, y + 4) for spot in spots for x, y in spot.values()]
     for line in ax.lines:
-        path = line.get_path()
-        if line.get_linestyle() != "None" and len(path) > 1:
-            path = path.interpolated(20)
-        places = ax.transAxes.inverted().transform(line.get_transform().transform(path.vertices))
+        drawn = Path(line.get_transform().transform(line.get_path().vertices))  # straight on the screen
+        if line.get_linestyle() != "None" and len(drawn) > 1:
+            drawn = drawn.interpolated(40)
+        places = ax.transAxes.inverted().transform(drawn.vertices)
         taken += [(_WIDE * x - 2, _HIGH * y - 2, _WIDE * x + 2, _HIGH * y + 2) for x, y in places]
-    for x, y, names in spots:
-        text = "\n".join(textwrap.wrap(", ".join(names), 24))
+    for spot in spots:
+        text = "\n".join(textwrap.wrap(", ".join(spot), 24))
         width, height = _LETTER * max(map(len, text.split("\n"))), _LINE * (text.count("\n") + 1)
+        first, (x, y) = next(iter(spot.items()))
+        # From the first point to the edges of all.
+        west, east = (f(a for a, _ in spot.values()) - x for f in (min, max))
+        south, north = (f(b for _, b in spot.values()) - y for f in (min, max))
         choices = [
-            (8.0, 0.0, "left", "center", (x + 8, y - height / 2)),
-            (-8.0, 0.0, "right", "center", (x - 8 - width, y - height / 2)),
-            (0.0, -9.0, "center", "top", (x - width / 2, y - 9 - height)),
-            (0.0, 9.0, "center", "bottom", (x - width / 2, y + 9)),
-            (8.0, -9.0, "left", "top", (x + 8, y - 9 - height)),
-            (8.0, 9.0, "left", "bottom", (x + 8, y + 9)),
-            (-8.0, -9.0, "right", "top", (x - 8 - width, y - 9 - height)),
-            (-8.0, 9.0, "right", "bottom", (x - 8 - width, y + 9)),
+            (east + 8, 0.0, "left", "center", (x + east + 8, y - height / 2)),
+            (west - 8, 0.0, "right", "center", (x + west - 8 - width, y - height / 2)),
+            (0.0, south - 9, "center", "top", (x - width / 2, y + south - 9 - height)),
+            (0.0, north + 9, "center", "bottom", (x - width / 2, y + north + 9)),
+            (east + 8, south - 9, "left", "top", (x + east + 8, y + south - 9 - height)),
+            (east + 8, north + 9, "left", "bottom", (x + east + 8, y + north + 9)),
+            (west - 8, south - 9, "right", "top", (x + west - 8 - width, y + south - 9 - height)),
+            (west - 8, north + 9, "right", "bottom", (x + west - 8 - width, y + north + 9)),
         ]
         boxes = [(left, low, left + width, low + height) for *_, (left, low) in choices]
         costs = [_overlap(box, taken) + _outside(box) for box in boxes]
@@ -69,7 +76,7 @@ def name_points(ax: Axes, points: Mapping[str, tuple[float, float]], near: float
         right, up, across, along, _ = choices[best]
         taken.append(boxes[best])
         ax.annotate(
-            text, points[names[0]], (right, up), textcoords="offset points",
+            text, points[first], (right, up), textcoords="offset points",
             ha=across, va=along, color=FOREGROUND, zorder=6,
         )  # fmt: skip
 

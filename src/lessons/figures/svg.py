@@ -29,6 +29,7 @@ _VARIABLES = {
     BACKGROUND: f"var(--lessons-bg, var(--jp-layout-color0, {BACKGROUND}))",
     **{colour: f"var(--lessons-{name}, {colour})" for name, colour in COLOURS.items()},
 }
+_KEY = 0.3  # inches of a legend of one line
 _PIXELS_PER_POINT = 1.25  # the largest scale: ten-point text is then as tall as the page's small print
 
 
@@ -129,14 +130,17 @@ def _make_narrow(figure: Figure) -> None:
     grid = next((spec.get_gridspec() for _, spec in panels if spec is not None), None)
     height = figure.get_figheight()
     if grid is not None and grid.ncols > 1:
-        tall = GridSpec(grid.nrows * grid.ncols, 1, figure=figure)
+        column = GridSpec(grid.nrows * grid.ncols, 1, figure=figure)
         for ax, spec in panels:
             if spec is not None:
-                ax.set_subplotspec(tall[spec.num1])
+                ax.set_subplotspec(column[spec.num1])
                 _label_alone(ax, panels)
         height *= grid.ncols
     figure.set_size_inches(NARROW, height)
     _refit_all(figure)
+    # A legend grows as its columns become fewer, and would take that from the panels.
+    tall = sum(legend.get_window_extent().height / figure.dpi for legend in figure.legends)
+    figure.set_size_inches(NARROW, height + max(0.0, tall - _KEY))
 
 
 def _label_alone(ax: Axes, panels: Sequence[tuple[Axes, Any]]) -> None:

@@ -210,7 +210,7 @@ def _axis(scale: Scale, unit: str, bottom: float, size: Size) -> str:
         x, text = scale.place(value), _short(value, unit, 1)
         if unit in UNPREFIXED:
             text = text.removesuffix(f" {unit}")
-        half = CHARACTER * size.font * (len(text) + text.count("%")) / 2  # the widest of all signs
+        half = _width(text, size.font) / 2
         middle = min(max(x, half), scale.right + EDGE - half)
         parts.append(f'<path d="M {x:.1f} 0 V {bottom:g}" stroke="{faint}" stroke-width="0.7"/>')
         parts.append(f'<path d="M {x:.1f} {bottom:g} v 4" stroke="{ink}" stroke-width="1"/>')
@@ -228,7 +228,7 @@ def _lane(mark: Mark, y: float, bottom: float, scale: Scale, unit: str, font: fl
     paint, x = _paint(colour), scale.place(mark.value)
     low, high = scale.place(mark.low), scale.place(mark.high)
     text = mark.text(unit)
-    width = CHARACTER * font * len(text)
+    width = _width(text, font)
     from_, to = min(low, x - 6), max(high, x + 6)
     baseline = y + 0.35 * font
     if to + GAP + width <= scale.right + EDGE:
@@ -277,6 +277,11 @@ def _shape(kind: str, y: float, paint: str) -> str:
         case "recorded":
             return f'<rect x="-5" y="{y - 5:.1f}" width="10" height="10" {hollow}/>'
     return ""  # a prediction is its line alone
+
+
+def _width(text: str, font: float) -> float:
+    """Return about how wide a text is, in pixels: an m is nearly two letters, and so is a per cent sign."""
+    return CHARACTER * font * (len(text) + 0.75 * text.count("m") + text.count("%"))
 
 
 def _short(value: float, unit: str, digits: int = 3) -> str:

@@ -46,7 +46,9 @@ def memory_in_cache(peaks: Mapping[str, Quantity]) -> dict[str, str]:
         if "dram" not in keys or not caches or not (".read." in family or ".latency." in family):
             continue
         if not _slower(peaks[keys["dram"]], peaks[keys[caches[-1]]]):
-            found[keys["dram"]] = f"memory is as fast as {caches[-1]}, so its working set may lie in a cache"
+            found[keys["dram"]] = (
+                f"memory is not surely slower than {caches[-1]}: its working set may lie in a cache"
+            )
     return found
 
 

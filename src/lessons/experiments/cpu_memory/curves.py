@@ -59,9 +59,9 @@ def draw_curve(ax, prediction: Outcome, result: Outcome, name: str) -> None:
             level.upper(),
             (size, 1),
             xycoords=("data", "axes fraction"),
-            xytext=(-3, -12),
+            xytext=(0, 3),  # above the panel, where no curve comes
             textcoords="offset points",
-            ha="right",
+            ha="center",
         )
     figures.predicted(ax, prediction.data["sizes"], prediction.data[name], "predicted from the passport")
     looks.measured(ax, result.data["sizes"], result.data[name])

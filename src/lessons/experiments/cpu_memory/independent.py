@@ -74,6 +74,7 @@ class Independent(Experiment):
             ax, prediction.data["walks"], prediction.data["speedup"], "Little's law on the passport"
         )
         looks.measured(ax, x, result.data["speedup"])
+        ax.set_xticks(x)  # there is no half a walk
         ax.set_xlabel("independent walks")
         ax.set_ylabel("loads per second, times one walk")
         ax.set_ylim(bottom=0)

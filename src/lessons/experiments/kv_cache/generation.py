@@ -41,14 +41,17 @@ class Generation(Experiment):
         per_token = kv_cache.bytes_per_token(c.layers, c.kv_heads, c.head_dim, FLOAT)
         cached = [weights + n * per_token for n in self.lengths]
         works = [step_work("packed, int8", n, wanted=1) for n in self.lengths]
-        seconds = [time_bound(work, product.value, rate) for work in works]
+        one = step_work("packed, int8", 1).flop
+        steps = [Work(one, bytes_read) for bytes_read in cached]
         # The textbook's roof is the peak in registers, which leaves out what the packed product does around it.
-        textbook = time_bound(works[-1], passport.flops("int8").value, rate)
+        peak = passport.flops("int8").value
+        textbook = time_bound(works[-1], peak, rate) / time_bound(steps[-1], peak, rate)
         by = Derivation(
-            "max(F / P, B / R) / ((B + n * k) / R)",
+            "max(F / P, B / R) / max(f / P, (B + n * k) / R)",
             {
                 "F": Operand("operations of all tokens", Quantity(works[-1].flop, "OP"), SHAPE),
                 "P": Operand("product of packed weights and int8", product),
+                "f": Operand("operations of one token", Quantity(one, "OP"), SHAPE),
                 "B": Operand("packed weights", Quantity(weights, "B"), SHAPE),
                 "n": Operand("tokens in the cache", Quantity(self.lengths[-1], "tokens"), "chosen"),
                 "k": Operand("keys and values of a token", Quantity(per_token, "B"), SHAPE),
@@ -59,13 +62,14 @@ class Generation(Experiment):
             by.quantity(self.unit),
             {
                 "lengths": self.lengths,
-                "cached": [bytes_read / rate for bytes_read in cached],
-                "uncached": seconds,
+                "cached": [time_bound(work, product.value, rate) for work in steps],
+                "uncached": [time_bound(work, product.value, rate) for work in works],
                 "bytes": cached[-1],
+                "reading": read.inverse(cached[-1], "s"),
             },
-            textbook=Quantity(textbook / (cached[-1] / rate), "1"),
+            textbook=Quantity(textbook, "1"),
             by=by,
-            ends=_ends(_bound(works[-1], product, read), read.inverse(cached[-1], "s")),
+            ends=_ends(*(_bound(work, product, read) for work in (works[-1], steps[-1]))),
         )
 
     @one_thread()
@@ -120,8 +124,8 @@ class Generation(Experiment):
             "cached": format_value(cached[-1].value, "s"),
             "uncached_first": format_value(uncached[0].value, "s"),
             "uncached": format_value(uncached[-1].value, "s"),
-            "reading": format_value(prediction.data["cached"][-1], "s"),
-            **rates(result.data["now"], prediction.data["bytes"], prediction.ends["with a cache"]),
+            "reading": format_value(prediction.data["reading"].value, "s"),
+            **rates(result.data["now"], prediction.data["bytes"], prediction.data["reading"]),
             "cached_off": format_value(off[1].value, "1", 2),
             "uncached_off": format_value(off[0].value, "1", 2),
             "prompt": self.prompt,
@@ -134,9 +138,9 @@ class Generation(Experiment):
         uncached, cached = (result.ends[name].ratio(end) for name, end in prediction.ends.items())
         found = [self.verdict(prediction, result)]
         # No step is faster than its bytes: whatever surely is, without a band, wants a reason.
-        if differs(cached) < 0:
-            ends = result.ends["with a cache"], prediction.ends["with a cache"]
-            found += ["cached-faster", *reason(*ends, prediction.data["bytes"], result.data["now"])]
+        step, reading = result.ends["with a cache"], prediction.data["reading"]
+        if differs(step.ratio(reading)) < 0:
+            found += ["cached-faster", *reason(step, reading, prediction.data["bytes"], result.data["now"])]
         elif foreseen(cached) == MORE:
             found.append("cached-slower")
         missed = {MORE: ["uncached-slower"], LESS: ["uncached-faster"]}

@@ -97,6 +97,7 @@ class Waste(Experiment):
             bottom = [b + h for b, h in zip(bottom, heights)]
         figures.published(left, places, [PUBLISHED[policy] for policy in NAMES], "used, published")
         left.set_xticks(places, [name.replace(" of ", "\nof ") for name in NAMES.values()])
+        figures.rate_axis(left.yaxis, "%")
         left.set_ylim(0, 1)
         left.set_ylabel("share of memory, simulated")
         figures.predicted(right, self.block_sizes, prediction.data["waste"], "half a block per sequence")

@@ -91,6 +91,7 @@ class Perplexity(Experiment):
         figures.rate_axis(ax.yaxis, "nats", log=True)
         ax.set_xlabel("noise over signal, normal weights")
         ax.set_ylabel("added per token")
+        ax.margins(0.15)  # room for the names of the outer points
         figures.name_points(ax, {name: (noise[name], added[name].value) for name in seen}, near=0)
         figures.key(figure)
 

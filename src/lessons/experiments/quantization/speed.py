@@ -84,8 +84,10 @@ class Speed(Experiment):
         )
 
     def draw(self, prediction: Outcome, result: Outcome, figure) -> None:
+        from matplotlib.patheffects import withStroke
+
         from lessons import figures
-        from lessons.figures.style import FOREGROUND
+        from lessons.figures.style import BACKGROUND, FOREGROUND
 
         (ax,) = figure.axes
         names = list(VARIANTS)
@@ -93,7 +95,11 @@ class Speed(Experiment):
         places = range(len(names))
         figures.bars(ax, places, [q.value for q in rates], "measured", colour="sky")
         spread = [[q.value - q.low for q in rates], [q.high - q.value for q in rates]]
-        ax.errorbar(places, [q.value for q in rates], yerr=spread, fmt="none", ecolor=FOREGROUND, capsize=3)
+        interval = ax.errorbar(
+            places, [q.value for q in rates], yerr=spread, fmt="none", ecolor=FOREGROUND, capsize=3
+        )
+        for part in (*interval[1], *interval[2]):  # on a bar and on the page, in both themes
+            part.set_path_effects([withStroke(linewidth=3, foreground=BACKGROUND)])
         expected = [1 / prediction.data["seconds"][name] for name in names]
         figures.levels(ax, places, expected, "predicted: bandwidth over bytes")
         labels = [f"{name}\n{format_bytes(step_bytes(name))}".replace(", ", ",\n") for name in names]

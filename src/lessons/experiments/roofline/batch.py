@@ -28,7 +28,7 @@ class Batch(Experiment):
         *("own-rows", "library-rows", "rates-too-low"),
         *("library-slower", "library-alike", "library-faster"),
         *("not-doubled", "doubled", *FORESEEN),
-        *("first-row-decides", "further-rows-decide", "both-decide"),
+        *("first-row-decides", "no-further-cost", "further-rows-decide", "both-decide"),
     )
     panels = (1, 2)
     inputs = 2048
@@ -218,13 +218,15 @@ def _due(prediction: Outcome, first: float | None = None, further: float | None 
 def _cause(prediction: Outcome, result: Outcome) -> str:
     """Return which time makes the miss: the one that, measured, brings the prediction near with the other as it was."""
     first, further = _costs(result)
-    for key, due in (
-        ("first-row-decides", _due(prediction, first=first.value)),
-        ("further-rows-decide", _due(prediction, further=further.value)),
-    ):
-        if foreseen(result.quantity.scaled(1 / due, "1")) == AS_FORESEEN:
-            return key
-    return "both-decide"
+
+    def explains(due: float) -> bool:
+        return foreseen(result.quantity.scaled(1 / due, "1")) == AS_FORESEEN
+
+    if explains(_due(prediction, first=first.value)):
+        return "first-row-decides"
+    if differs(further, 0.0) <= 0:
+        return "no-further-cost"
+    return "further-rows-decide" if explains(_due(prediction, further=further.value)) else "both-decide"
 
 
 def _around(rows: list[int], at: float) -> tuple[int, int]:

@@ -38,7 +38,7 @@ class SpeedUp(Experiment):
     unit = "1"
     needs = (needs.MODEL,)
     SMALL = {"tokens": 6}
-    FINDINGS = ("gain", "loss", "depends", "beyond-tokens", "lost", "none-lost")
+    FINDINGS = ("gain", "loss", "depends", "beyond-tokens", "lost", "lost-unsure", "none-lost")
     tokens = 48
 
     def predict(self, passport: Passport) -> Outcome:
@@ -132,7 +132,9 @@ class SpeedUp(Experiment):
         together = {1: "gain", -1: "loss", 0: "depends"}[differs(result.quantity)]
         lost = any(differs(row["speed-up"]) < 0 for row in result.data["rows"])
         beyond = ["beyond-tokens"] * bool(_beyond_tokens(result.data["rows"]))
-        return [together, *beyond, "lost" if lost else "none-lost"]
+        # Where the noise is larger than its allowance, a loss may be noise too.
+        loss = ("lost-unsure" if beyond else "lost") if lost else "none-lost"
+        return [together, *beyond, loss]
 
 
 def _beyond_tokens(rows: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -72,7 +72,7 @@ class TokensPerPass(Experiment):
             )
         ax.set_xlabel("position in the draft")
         ax.set_ylabel("kept, if all before were")
-        ax.set_ylim(-0.12, 1.05)
+        ax.set(xlim=(0.5, DRAFT + 0.5), ylim=(-0.12, 1.05))
         figures.key(figure)
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
