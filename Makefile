@@ -5,6 +5,9 @@ TORCH_INDEX ?=
 BIN := .venv/bin
 NOTEBOOKS := $(wildcard book/*.ipynb)
 
+# Images of containers like to set it, and then each of hundreds of processes compiles the package anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help book test robustness lint lab passport record gpu-day preview bench address pins environment model machine clean
 
@@ -15,7 +18,7 @@ book: model machine ## build the website from the chapters, executed on this mac
 	$(BIN)/python tools/build_book.py
 
 test: book ## run every notebook that has changed, the unit tests, and the site in a browser
-	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/robustness tests
+	$(BIN)/python -m pytest -n 3 --dist loadfile --ignore tests/robustness tests
 
 robustness: model ## the passport and every experiment on the least machine: one CPU, little memory, no network
 	$(BIN)/python -m pytest tests/robustness

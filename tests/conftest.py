@@ -2,6 +2,7 @@
 
 import os
 import zipfile
+from collections import Counter
 
 import pytest
 from hypothesis import settings
@@ -13,6 +14,26 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 # Patient with the first call, which may compile.
 settings.register_profile("book", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("book")
+
+
+def pytest_configure(config):
+    # Of itself xdist begins with the files of most tests, and one of few but long tests is begun when all else is done.
+    config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(config, items):
+    if hasattr(config, "workerinput"):
+        items.sort(key=longest_first(items))
+
+
+def longest_first(items):
+    """Return a key by which files with slow tests come first, the most of them before the others, then by their tests.
+
+    Tests of a file stay together, in their order.
+    """
+    tests = Counter(item.path for item in items)
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    return lambda item: (-slow[item.path], -tests[item.path], item.path)
 
 
 @pytest.fixture(scope="session")

@@ -113,6 +113,7 @@ def test_a_cell_that_hangs_is_stopped(kept, tmp_path, monkeypatch, capfd):
     assert "Timeout of 3 seconds" in capfd.readouterr().out and not list(kept.glob("*"))
 
 
+@pytest.mark.slow
 def test_only_what_changed_is_run_again(kept, tmp_path, monkeypatch):
     folder = tmp_path / "book"
     names = ["one", "two", "intro", "report_card"]

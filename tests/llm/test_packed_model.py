@@ -129,6 +129,7 @@ def four_tokens(llm):
     return torch.cat([llm.model.forward(torch.tensor(t), cache) for t in ([1000, 1001, 1002], [7])])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is limited and counted as Linux does")
 @pytest.mark.parametrize("target, activations", [("haswell", "float32"), ("generic", "int8")])
 def test_other_processors_give_the_same_logits_in_two_gigabytes(llm, tmp_path, target, activations):

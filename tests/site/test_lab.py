@@ -39,6 +39,7 @@ def lab(tmp_path_factory):
         server.wait(timeout=30)
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_a_chapter_shows_what_its_page_shows(lab, chromium):
     page = chromium.new_page(viewport={"width": 1300, "height": 9000})

@@ -1,6 +1,7 @@
 """Numbers of chapters and exercises, what a term means where it is used, and where the numbers of a page were made."""
 
 import re
+from functools import cache
 
 import pytest
 from bs4 import BeautifulSoup
@@ -16,6 +17,7 @@ QUOTES = str.maketrans("“”‘’", "''''")  # the site sets them as a printe
 def page(site):
     """Give a page of the site by its path without suffix, parsed."""
 
+    @cache
     def read(name):
         return BeautifulSoup((site / f"{name}.html").read_text(encoding="utf-8"), "html.parser")
 

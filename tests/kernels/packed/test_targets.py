@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow  # what no process has compiled for these targets yet
+
 SCRIPT = """
 import sys
 import numpy as np

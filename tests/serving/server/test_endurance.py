@@ -12,6 +12,7 @@ from collections import Counter
 from time import monotonic
 
 import httpx
+import pytest
 
 SECONDS = float(os.environ.get("ENDURANCE_SECONDS", "6"))
 CLIENTS = 64
@@ -111,6 +112,7 @@ async def everyone(address):
     return ends, values, alive
 
 
+@pytest.mark.slow
 def test_no_request_is_lost_and_no_block_leaks(failing_server):
     process, address = failing_server
     ends, values, alive = asyncio.run(everyone(address))

@@ -14,6 +14,8 @@ from lessons.kernels.packed.formats import NF4_BOOK
 
 ABSMAX, SIGNED, RANGE = "absmax", "signed", "range"
 CELLS = 1 << 16
+# Sums over many quantiles, the same on every machine.
+_range_noise, _absmax_noise = cache(quantization.range_noise), cache(quantization.absmax_noise)
 
 
 def even(low: int, high: int, unit: int) -> tuple[float, ...]:
@@ -89,8 +91,8 @@ class Format:
     def noise(self, block: int) -> float:
         """Return the noise that normal weights should have, as a share of their power."""
         if self.scale == RANGE:
-            return quantization.range_noise(len(self.levels), block)
-        return quantization.absmax_noise(self.levels, block)
+            return _range_noise(len(self.levels), block)
+        return _absmax_noise(self.levels, block)
 
     def bits_per_weight(self, block: int) -> float:
         """Return bits a weight, with a 16-bit scale for each block, and a 16-bit minimum where there is one."""
