@@ -36,7 +36,7 @@ def tiled(pitch: int, mask: int) -> Any:
         column, first = cuda.threadIdx.x % TILE, cuda.threadIdx.x // TILE
         left, top = cuda.blockIdx.x * TILE, cuda.blockIdx.y * TILE
         if top + TILE <= x.shape[0] and left + TILE <= x.shape[1]:
-            # No branch lies between the reads of a thread, so that all of them are under way at once.
+            # No branch between a thread's reads: all are under way at once.
             for k in range(0, TILE, ROWS):
                 r = first + k
                 tile[r, column ^ (r & mask)] = x[top + r, left + column]
