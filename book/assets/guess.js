@@ -287,6 +287,8 @@
         const group = svg.querySelector("[data-mark=guess]");
         if (!group) continue;
         svg.setAttribute("viewBox", value > 0 ? svg.dataset.box : svg.dataset.bare);
+        // Its line reaches down from its lane into what is shown.
+        group.setAttribute("display", value > 0 ? "inline" : "none");
         if (!(value > 0)) continue;
         const [low, high, left, right, letter] = ["low", "high", "left", "right", "letter"].map((k) => Number(svg.dataset[k]));
         const share = (Math.log10(value) - low) / (high - low);

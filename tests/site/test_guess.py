@@ -257,6 +257,7 @@ def test_show_without_guessing_may_be_kept_for_all(chapter, browser):
     section, _ = parts(page)
     section.get_by_role("button", name="Show without guessing").click()
     assert parts(page)[1] == {"sum", "outcome", "after"} and parts(page, "kv_cache.another")[1] == {"ask"}
+    assert not section.locator("svg.lessons-wide .lessons-mark-guess").is_visible()
     page.reload()
     assert parts(page)[1] == {"ask"}
     section.get_by_role("button", name="Show without guessing").click()

@@ -254,6 +254,7 @@ def _lane(mark: Mark, y: float, bottom: float, scale: Scale, unit: str, font: fl
         interval += ' stroke-dasharray="3 2"/>' if mark.kind == "predicted" else "/>"
     halo = f"paint-order:stroke;stroke:{_paint('bg')};stroke-width:4px;stroke-linejoin:round"
     hidden = ' data-mark="guess"' if mark.kind == "guess" else ""
+    hidden += "" if mark.name else ' display="none"'  # a guess that is still to come, until the page moves it
     return (
         f'<g class="lessons-mark lessons-mark-{mark.kind}"{hidden} transform="translate({x:.1f} 0)">'
         f"{line}{interval}{_shape(mark.kind, y, paint)}"
