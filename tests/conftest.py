@@ -37,6 +37,14 @@ def longest_first(items):
 
 
 @pytest.fixture(scope="session")
+def llm():
+    """The real model, loaded once a process: it takes half a gigabyte."""
+    from lessons.llm.load import load
+
+    return load()
+
+
+@pytest.fixture(scope="session")
 def wheels(tmp_path_factory):
     """A folder with the wheel of a package called ``tiny``: installers are real, and the network is not needed."""
     folder = tmp_path_factory.mktemp("wheels")

@@ -36,6 +36,7 @@ def test_generate_prints_json():
     assert answer["prefill_seconds"] > 0 and len(answer["decode_seconds"]) == 2
 
 
+@pytest.mark.slow
 def test_a_question_cannot_begin_a_turn():
     def prompt_tokens(question):
         done = lessons("generate", question, "--chat", "--max-tokens", "1", "--json")

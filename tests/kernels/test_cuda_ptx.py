@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+from functools import cache
 
 import pytest
 
@@ -69,11 +70,17 @@ KERNELS = {
 }
 
 
+@cache
+def ptx(name, capability):
+    kernel, types, _ = KERNELS[name]
+    text, _ = cuda.compile_ptx(kernel.py_func, types, cc=capability)
+    return text
+
+
 @pytest.mark.parametrize("capability", [(8, 0), (9, 0)])
 @pytest.mark.parametrize("name", KERNELS)
 def test_compiles(name, capability):
-    kernel, types, instruction = KERNELS[name]
-    text, _ = cuda.compile_ptx(kernel.py_func, types, cc=capability)
+    text, instruction = ptx(name, capability), KERNELS[name][2]
     assert f".target sm_{capability[0]}{capability[1]}" in text
     assert re.search(instruction, text)
 
@@ -81,8 +88,7 @@ def test_compiles(name, capability):
 @pytest.mark.parametrize("name", ["fma32", "fma64"])
 def test_every_chain_is_a_register(name):
     """Chains in local memory would measure the cache, and a merged chain would count FLOP that nobody did."""
-    kernel, types, _ = KERNELS[name]
-    text, _ = cuda.compile_ptx(kernel.py_func, types, cc=(9, 0))
+    text = ptx(name, (9, 0))
     assert not re.search(r"(ld|st)\.local", text)
     assert len(re.findall(r"fma\.rn", text)) >= 12
 
@@ -113,22 +119,19 @@ PACKED = [name for name in KERNELS if name.startswith("packed")]
 
 @pytest.mark.parametrize("name", ["gemv1", "gemv8", "gemv_bf16", *PACKED])
 def test_sums_of_the_product_stay_in_registers(name):
-    kernel, types, _ = KERNELS[name]
-    text, _ = cuda.compile_ptx(kernel.py_func, types, cc=(9, 0))
+    text = ptx(name, (9, 0))
     assert not re.search(r"(ld|st)\.local", text)
 
 
 @pytest.mark.parametrize("name", PACKED)
 def test_packed_codes_become_floats_without_slow_instructions(name):
     """A conversion from 64 bits or arithmetic in float64 runs at a fraction of the speed of float32."""
-    kernel, types, _ = KERNELS[name]
-    text, _ = cuda.compile_ptx(kernel.py_func, types, cc=(9, 0))
+    text = ptx(name, (9, 0))
     assert not re.search(r"cvt\.rn\.f32\.[su]64|\.f64", text)
 
 
 def test_peak_in_float32_uses_no_float64_multiply():
-    kernel, types, _ = KERNELS["fma32"]
-    text, _ = cuda.compile_ptx(kernel.py_func, types, cc=(9, 0))
+    text = ptx("fma32", (9, 0))
     assert "fma.rn.f64" not in text and "mul.f64" not in text
 
 

@@ -1,4 +1,4 @@
-"""The real model, loaded once for all tests of this folder, and tiny ones that are written for a test."""
+"""Where the real model is, and tiny ones that are written for a test."""
 
 import sys
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lessons.llm.gguf import GGUF
-from lessons.llm.load import LLM, find_model, load
+from lessons.llm.load import find_model
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -15,11 +15,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 @pytest.fixture(scope="session")
 def model_path():
     return find_model()
-
-
-@pytest.fixture(scope="session")
-def llm() -> LLM:
-    return load()
 
 
 @pytest.fixture(scope="session")

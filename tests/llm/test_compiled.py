@@ -32,6 +32,7 @@ def caches(kind, config, count):
     return [PagedCache(pool) for _ in range(count)]
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     kind=st.sampled_from(["contiguous", "paged"]),

@@ -14,6 +14,7 @@ from lessons.llm.generate import check_request, generate
 PROMPT = "The capital of France is"
 
 
+@pytest.mark.slow
 def test_greedy_is_the_argmax_of_uncached_passes(llm):
     """Ten tokens from the loop equal those of full passes over the growing text, where no tie decides."""
     result = generate(llm, PROMPT, 10)

@@ -59,6 +59,7 @@ def test_a_truncated_cache_has_forgotten(llm):
             cache.truncate(length)
 
 
+@pytest.mark.slow
 def test_a_batch_equals_its_sequences(llm):
     """Two sequences that decode, one that is verified and one that is prefilled, in one pass."""
     prompts = [torch.tensor(CASES[i]["ids"]) for i in (1, 3, 10, 12)]

@@ -1,4 +1,4 @@
-"""The real model, loaded once, prompts of real text, and a server in a process of its own."""
+"""Prompts of real text, and a server in a process of its own."""
 
 import os
 import signal
@@ -7,13 +7,6 @@ import sys
 from contextlib import contextmanager
 
 import pytest
-
-from lessons.llm.load import load
-
-
-@pytest.fixture(scope="session")
-def llm():
-    return load()
 
 
 @pytest.fixture(scope="session")
