@@ -93,11 +93,11 @@ class Reread(Experiment):
             ax.axvline(end, **figures.guide(dotted=True))
             ax.annotate(
                 level.upper(),
-                (end, 0),
+                (end, 1),
                 xycoords=("data", "axes fraction"),
-                xytext=(-3, 5),
+                xytext=(0, 3),  # above the panel, where no curve comes
                 textcoords="offset points",
-                ha="right",
+                ha="center",
             )
         low, high = data["sizes"][0], data["sizes"][-1]
         fine = [low * (high / low) ** (i / 200) for i in range(201)]

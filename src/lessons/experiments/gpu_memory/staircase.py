@@ -89,9 +89,9 @@ class GpuStaircase(Experiment):
                     "L2",
                     (cache, 1),
                     xycoords=("data", "axes fraction"),
-                    xytext=(-3, -12),
+                    xytext=(0, 3),  # above the panel, where no curve comes
                     textcoords="offset points",
-                    ha="right",
+                    ha="center",
                 )
             figures.bytes_axis(ax.xaxis)
             ax.set_xlabel("working set")
