@@ -95,7 +95,7 @@ def levels(name: str) -> list[Level]:
         rate = cores * per_clock * hertz if per_clock else None
         return Level(level, size, cores * size, per_clock, rate, rate, "derived" if rate else "", waits)
 
-    rates = [m.l2_read for m in _measured(card, sm) if m.l2_read]
+    rates = [m.l2_read for m in _measured(card, sm) if m.l2_read and card.key in m.cards]
     low, high = (min(rates), max(rates)) if rates else (None, None)
     l2_bytes = (card.l2_bytes or 0) * card.l2_count
     found = [
