@@ -81,7 +81,7 @@ class InFlight(Experiment):
         (ax,) = figure.axes
         latency, stream = prediction.data["latency"], prediction.data["stream"].value
         ceiling, most = prediction.data["gather"], self.WALKS[-1]
-        knee = min(little.knee(latency, ceiling, LINE), most)
+        knee = little.knee(latency, ceiling, LINE)
         # Past the last walk, so that the textbook's bend is seen to lie elsewhere.
         end = max(most, min(2 * prediction.textbook.value if prediction.textbook else most, 4 * most))
         bends = [1, little.knee(latency, stream, LINE), end]
@@ -93,7 +93,7 @@ class InFlight(Experiment):
             "predicted, up to a stream's rate",
             color=FOREGROUND,
         )
-        places = sorted({1, knee, end})
+        places = sorted({1, min(max(knee, 1), end), end})
         figures.predicted(
             ax,
             places,

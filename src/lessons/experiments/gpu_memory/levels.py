@@ -205,7 +205,7 @@ def told() -> str:
     larger = [short for short in CARDS if on_sms[short] > l2[short]]
     chase = datasheets.gpu_levels("h100_pcie_gpu_benches")
     assert chase.memory and chase.l1 and chase.l2 and chase.l2_far and chase.clock
-    ratios = [m.l2_read / m.memory_read for m in _all() if m.l2_read and m.memory_read]
+    ratios = sorted((m.l2_read / m.memory_read, _of(m)) for m in _all() if m.l2_read and m.memory_read)
     methods = sorted((m.memory, m.tool) for m in _all() if m.memory and "h100_sxm" in m.cards)
     memory, registers, near = h100["memory"], h100["registers"], h100["L1 + shared"]
     assert memory.high and registers.high and near.high
@@ -224,8 +224,10 @@ def told() -> str:
         "register_ratio": format_value(registers.high / memory.high, "1", 2),
         "l1_rate": format_value(near.high, "B/s"),
         "l1_ratio": format_value(near.high / memory.high, "1", 2),
-        "low_ratio": format_value(min(ratios), "1", 2),
-        "high_ratio": format_value(max(ratios), "1", 2),
+        "low_ratio": format_value(ratios[0][0], "1", 2),
+        "low_of": ratios[0][1],
+        "high_ratio": format_value(ratios[-1][0], "1", 2),
+        "high_of": ratios[-1][1],
         "device": _plain(chase.device),
         "l1_cycles": f"{chase.l1:.0f}",
         "memory_cycles": f"{chase.memory:.0f}",

@@ -127,6 +127,10 @@ class Reread(Experiment):
             "due": format_value(prediction.quantity.value, "1", 2),
             "first": format_value(first, "B/s"),
             "again": format_value(again, "B/s"),
+            **{
+                f"{name}_off": format_value(result.ends[name].value / prediction.ends[name].value, "1", 2)
+                for name in ("first", "again")
+            },
             "times": TIMES,
             "apparent": format_value(apparent, "B/s"),
             "over": format_value(apparent / first, "1", 2),
