@@ -459,6 +459,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the moments (%(default)s)")
     parser.add_argument("--minutes", type=float, default=30.0, help="how long at most (%(default)s)")
     args = parser.parse_args()
+    # A shell starts what runs beside it with Ctrl-C ignored, and so would the commands be, which ours has to reach.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     folder = Path(tempfile.mkdtemp(prefix="kill-loop-"))
     faults = loop(folder, args.kills, args.seed, args.minutes, args.names)
     print(f"{len(faults)} faults", *faults, sep="\n")
