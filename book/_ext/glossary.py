@@ -41,7 +41,7 @@ def lend(app: Sphinx, doctree: nodes.document, page: str) -> None:
     for terms, meaning, pages in entries(app.env):
         meanings |= {name: meaning for term in terms for name in term["ids"]}
         if page in pages:
-            words += [term.astext() for term in terms]
+            words += [term.astext().replace("’", "'") for term in terms]  # as a keyboard has it
     for word in doctree.findall(nodes.inline):
         link = word.parent
         if "std-term" in word.get("classes", ()) and isinstance(link, nodes.reference):

@@ -51,7 +51,7 @@ def test_exercises_are_numbered_within_their_chapter_as_in_the_plain_copies(slug
 @pytest.mark.parametrize("slug", [path.stem for path in notebooks()])
 def test_a_term_shows_what_the_glossary_says_first(slug, page):
     terms = {
-        f"glossary.html#{tag['id']}": tag.contents[0].strip()
+        f"glossary.html#{tag['id']}": tag.contents[0].strip().translate(QUOTES)
         for tag in page("book/glossary").select("dt[id]")
     }
     says = definitions(BOOK)
