@@ -237,6 +237,7 @@ EXAMPLES = [
     (x.numa, passport(nodes=2), afar(2.0, upper=1.5), ["errors-cancel"]),
     (x.loader, passport(), decoded(1, 1, 1.9, 1.9), ["most-is-best", "as-foreseen"]),
     (x.loader, passport(), decoded(1, 0.9, 1.0, 1.02), ["no-gain", "less-than-foreseen"]),
+    (x.loader, passport(), decoded(1, 0.9, 0.85, 0.8), ["each-slower", "less-than-foreseen"]),
     (x.loader, passport(), decoded(1, 1, 1.6, 1.4), ["fewer-are-best", "cant-tell"]),
     (x.loader, passport(), decoded(1, 1, 2.2, 2.2), ["most-is-best", "bound-beaten"]),
     (x.weights, passport(), loaded(1.0, 0.5), ["mmap-wins", "as-foreseen"]),
@@ -249,6 +250,12 @@ EXAMPLES = [
     (x.pinned, passport(pinned=True), copied_over(4.0), ["cant-tell"]),
     (x.pinned, passport(pinned=True), copied_over(5.0, upper=2.0), ["errors-cancel"]),
 ]
+
+
+def test_the_best_number_of_workers_is_never_none():
+    result = decoded(1, 0.9, 0.85, 0.8)
+    facts = x.loader.facts(x.loader.predict(passport()), result)
+    assert (facts["best"], facts["with_best"]) == (1, "0.90")
 
 
 def test_loading_the_weights_touches_what_it_says_it_touches():

@@ -39,7 +39,7 @@ class DataLoaderWorkers(Experiment):
     unit = "1"
     kind = "at most"
     SMALL = {"ITEMS": 8, "WORKERS": (0, 1), "MOST": 2}
-    FINDINGS = ("no-gain", "most-is-best", "fewer-are-best", *AT_MOST)
+    FINDINGS = ("each-slower", "no-gain", "most-is-best", "fewer-are-best", *AT_MOST)
     WORKERS, MOST = (0, 1, 2, 4), 8
     ITEMS = 64
 
@@ -103,7 +103,7 @@ class DataLoaderWorkers(Experiment):
 
     def facts(self, prediction: Outcome, result: Outcome) -> dict[str, object]:
         speedups = dict(zip(result.data["workers"], result.data["speedup"]))
-        most, best = max(speedups), max(speedups, key=lambda workers: speedups[workers].value)
+        most, best = max(speedups), max(filter(None, speedups), key=lambda workers: speedups[workers].value)
         return {
             "cores": prediction.data["cores"],
             "most": most,
@@ -116,7 +116,9 @@ class DataLoaderWorkers(Experiment):
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
         speedups = [q for workers, q in zip(result.data["workers"], result.data["speedup"]) if workers]
         best = max(speedups, key=lambda q: q.value)
-        if all(differs(q) <= 0 for q in speedups):
+        if all(differs(q) < 0 for q in speedups):
+            found = "each-slower"
+        elif all(differs(q) <= 0 for q in speedups):
             found = "no-gain"
         else:
             found = "fewer-are-best" if differs(speedups[-1].ratio(best)) < 0 else "most-is-best"
