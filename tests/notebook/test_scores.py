@@ -88,7 +88,15 @@ def test_an_estimate_that_this_run_cannot_tell_did_not_hold_however_near_it_is()
 def test_bounds_are_scored_by_whether_they_held_and_how_near_they_were_reached():
     entries = [entry(m, "at most", v) for m, v in ((0.4, "less-than-foreseen"), (0.95, "as-foreseen"))]
     entries.append(entry(1.7, "at most", "bound-beaten"))
-    assert numbers(line(scores.summary(entries), "bounds")) == [2, 1, 0.4, 0.95]
+    assert numbers(line(scores.summary(entries), "bounds")) == [2, 1, 1, 1, 0.4, 0.95]
+    assert numbers(line(scores.summary(entries[2:]), "bounds")) == [0, 1]
+
+
+def test_bounds_that_held_are_told_by_the_verdicts_of_their_pages_too():
+    """A bound holds until it is surely beaten; its page says how near it was reached, or that it can't tell."""
+    verdicts = ["cant-tell", "more-than-foreseen", "cant-tell"]
+    told = line(scores.summary([entry(1.1, "at least", v) for v in verdicts]), "bounds")
+    assert f"{WORDS['cant-tell']} 2" in told and f"{WORDS['more-than-foreseen']} 1" in told
 
 
 def test_a_ratio_whose_errors_cancel_does_not_count():

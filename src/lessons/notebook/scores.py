@@ -116,10 +116,13 @@ def _counts(entries: list[Entry]) -> str:
 
 
 def _bounds(entries: list[Entry]) -> str:
-    held = [e.ratio.value for e in entries if outcome(e) == HELD]
-    text = f"{len(held)} held, {len(entries) - len(held)} beaten"
+    whole = [e for e in entries if outcome(e) == HELD]
+    held = [e.ratio.value for e in whole]
+    beaten = f"{len(entries) - len(held)} beaten"
     if not held:
-        return text
+        return f"0 held, {beaten}"
+    pages = ", ".join(f"{WORDS[found]} {n}" for found, n in Counter(map(verdict, whole)).items())
+    text = f"{len(held)} held, which is to say not surely beaten (on their pages: {pages}), {beaten}"
     ends = dict.fromkeys(format_value(value, "1", 2) for value in (min(held), max(held)))
     return f"{text}; where they held, the measured value is {' to '.join(ends)} times the bound"
 
