@@ -60,6 +60,9 @@ PRODUCTS = [
     (product_result(naive=2.0, l1=1.5, pitched=2.0), [MORE, "naive-decides", "beyond-l1", "pitch-slower"]),
     (product_result(blocked=2.0, l1=0.8, pitched=0.8), [LESS, "blocked-decides", "l1-best", "pitch-faster"]),
     (product_result(naive=2.0, blocked=0.5), [MORE, "both-decide", "l1-alike", "pitch-alike"]),
+    (product_result(naive=0.6), [LESS, "naive-decides", "lines-sooner", "l1-alike", "pitch-alike"]),
+    # The lines are eight ninths of what is predicted: this run can't tell whether they came sooner.
+    (product_result(naive=8 / 9), ["as-foreseen", "l1-alike", "pitch-alike"]),
     (product_result(naive=2.0, blocked=2.0), ["errors-cancel", "l1-alike", "pitch-alike"]),
     (product_result(share=0.3), ["cant-tell", "l1-alike", "pitch-alike"]),
 ]

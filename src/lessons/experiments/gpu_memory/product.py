@@ -32,7 +32,7 @@ class Product(Experiment):
     needs = (needs.CACHES,)
     SMALL = {"n": 64, "rows": 16}
     FINDINGS = (
-        *(*JUDGED, "naive-decides", "blocked-decides", "both-decide"),
+        *(*JUDGED, "naive-decides", "blocked-decides", "both-decide", "lines-sooner"),
         *("beyond-l1", "l1-alike", "l1-best"),
         *("pitch-slower", "pitch-alike", "pitch-faster"),
     )
@@ -77,6 +77,7 @@ class Product(Experiment):
                 "best": best,
                 "textbook": textbook,
                 "column": column,
+                "lines": near.inverse(LINE * n**3, "s"),
                 "matrices": matrices,
                 "numbers": numbers,
             },
@@ -166,6 +167,7 @@ class Product(Experiment):
             "smallest_takes": format_value(data["seconds"][0].value, "s"),
             "by_numbers": format_value(p["numbers"], "s"),
             "column": NAMES[p["column"]],
+            "lines_due": format_value(p["lines"].value, "s"),
             "matrices": NAMES[p["matrices"]],
             "with_l1": format_value(textbook.value / blocked.value, "1"),
             "pitched": format_value(data["pitched"].value / plain.value, "1"),
@@ -177,9 +179,11 @@ class Product(Experiment):
         data, verdict = result.data, self.verdict(prediction, result)
         textbook = data["seconds"][data["tiles"].index(prediction.data["textbook"])]
         pitched = data["pitched"].ratio(result.ends["naive"])
+        sooner = differs(result.ends["naive"].ratio(prediction.data["lines"])) < 0
         return [
             verdict,
             *([_cause(prediction, result)] if verdict in (LESS, MORE) else []),
+            *(["lines-sooner"] if sooner else []),
             {1: "beyond-l1", 0: "l1-alike", -1: "l1-best"}[differs(textbook.ratio(result.ends["blocked"]))],
             {1: "pitch-slower", 0: "pitch-alike", -1: "pitch-faster"}[differs(pitched)],
         ]
