@@ -224,4 +224,4 @@ def test_a_roof_of_all_threads_that_is_the_lower_one_hides_no_other_and_says_tha
         patch.setattr(figures, "new", lambda *a, **k: tops.append(figure(*a, **k)) or tops[-1])
         picture = looks.machine(busy)
     assert tops[0][1][0].get_ylim()[1] > 160e9
-    assert "2 threads, DRAM, 15.0 GB/s, doubtful" in picture.html
+    assert "2 threads, DRAM, 15.0 GB/s, doubtful" in picture.html and picture.alt.endswith(", doubtful.")

@@ -97,7 +97,7 @@ def machine(passport: Passport, kind: str = "read"):
             heights = [attainable(i, flat.value, slope.value) for i in intensities]
             figures.predicted(ax, intensities, heights, name, color=FOREGROUND)
             top = max(peak, flat.value)  # busy cores may reach less together than one alone
-            facts["ridge"] = f"{ridge:.3g}"
+            facts |= {"ridge": f"{ridge:.3g}", "doubtful": doubtful}
             told.append("alt all-threads")
         ax.set_ylim(top=2 * top)
         figures.key(figure)
