@@ -440,6 +440,13 @@ EXAMPLES = [
         ["less-than-foreseen", "unpacking-shows", "int8-slower"],
     ),
     (x.speed, PASSPORT, timed(1, by=0.5), ["as-foreseen", "unpacking-unsure", "int8-unsure"]),
+    # A gain of 2 % to 2.2 % is above one, and none to speak of.
+    (
+        x.speed,
+        PASSPORT,
+        timed(1, gain=1.021, by=0.001),
+        ["as-foreseen", "unpacking-hides", "int8-no-gain"],
+    ),
     (x.speed, PASSPORT, timed(1.25), ["cant-tell", "unpacking-hides", "int8-no-gain"]),
     # 1.39 is foreseen for five tokens in float32.
     (x.rows, PASSPORT, passes(1.4, 1.1), ["as-foreseen", "rows-cost", "arithmetic-decides"]),
@@ -484,3 +491,8 @@ EXAMPLES = [
     (x.cuda, PASSPORT, on_device(1.2, 1.6), ["less-than-foreseen", "many-unsure"]),
     (x.cuda, PASSPORT, on_device(1.6, 2), ["cant-tell", "many-as-foreseen"]),
 ]
+
+
+@pytest.mark.parametrize(("floats", "stream"), [(0.87, "115 %"), (1.151, "87 %")])
+def test_a_share_of_the_bandwidth_above_the_whole_has_three_digits(floats, stream):
+    assert x.speed.facts(x.speed.predict(PASSPORT), timed(1, floats=floats))["stream"] == stream
