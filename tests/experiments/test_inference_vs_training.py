@@ -87,6 +87,7 @@ def steps(experiment):
         (slowed(experiment, optimizer=99), ["counts-matrices", "more-than-foreseen", "optimizer-over"]),
         (slowed(experiment, backward=2), ["counts-matrices", "more-than-foreseen", "training-over"]),
         (slowed(experiment, ratio=unsure), ["counts-matrices", "cant-tell"]),
+        (slowed(experiment, **dict.fromkeys(parts, 1.25)), ["counts-matrices", "cant-tell", "end-unsure"]),
     ]
 
 

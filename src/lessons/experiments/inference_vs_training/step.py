@@ -13,7 +13,7 @@ from lessons.formulas.roofline import attention
 from lessons.formulas.training import TrainingShape
 from lessons.measure import in_turns, median_interval, median_ratio
 from lessons.measure.conditions import one_thread
-from lessons.measure.verdict import JUDGED, MORE, differs, foreseen
+from lessons.measure.verdict import AS_FORESEEN, JUDGED, MORE, UNSURE, differs, foreseen
 from lessons.passport import Passport, needs
 from lessons.units import Quantity, format_value, percent
 
@@ -28,7 +28,7 @@ class Step(Trained):
     unit = "1"
     kind = "ratio"
     SMALL = {"shape": TINY}
-    FINDINGS = (*COUNTS.values(), "over-peak", *JUDGED, "optimizer-over", "training-over")
+    FINDINGS = (*COUNTS.values(), "over-peak", *JUDGED, "end-unsure", "optimizer-over", "training-over")
     dtype, itemsize, rounds = "float32", 4, 3
 
     def predict(self, passport: Passport) -> Outcome:
@@ -166,10 +166,10 @@ class Step(Trained):
             "step_mbu": percent(used[1][1]),
             "tokens": f"{p['tokens']:,}",
             "optimizer_share": percent(seconds["optimizer"].value / step),
-            "inference_off": format_value(inference_off.value, "1", 2),
-            "step_off": format_value(step_off.value, "1", 2),
+            "inference_off": format_value(inference_off.value, "1"),
+            "step_off": format_value(step_off.value, "1"),
             "worst": worst,
-            "worst_off": format_value(seconds[worst].value / p["seconds"][worst], "1", 2),
+            "worst_off": format_value(seconds[worst].value / p["seconds"][worst], "1"),
             "inference": format_value(seconds["inference"].value, "s"),
             "peak": format_value(p["peak"], "FLOP/s"),
             "matmul": format_value(_matmul(prediction).value, "FLOP/s"),
@@ -191,6 +191,8 @@ class Step(Trained):
         )
         verdict = self.verdict(prediction, result)
         found.append(verdict)
+        ratio = foreseen(result.quantity.ratio(prediction.quantity))
+        found += ["end-unsure"] * (verdict == UNSURE and ratio == AS_FORESEEN)
         worst = _furthest_over(prediction, result)
         over = result.data["seconds"][worst].scaled(1 / prediction.data["seconds"][worst], "1")
         if verdict == MORE and foreseen(over) == MORE:
