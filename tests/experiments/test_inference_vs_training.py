@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -30,6 +31,9 @@ PEAKS = {
 PASSPORT = Passport(
     {"cores": 1, "caches": [], "nodes": [], "gpus": []}, "made up", "2026-01-01", {}, PEAKS, {}
 )
+# A loop that was compiled without wide vectors, beside a library that has them.
+NARROW = replace(PASSPORT, peaks=PEAKS | {"cpu.flops.float32.1": Quantity(60e9, "FLOP/s")})
+NO_ENDS = replace(PASSPORT, peaks=PEAKS | {"cpu.product.row_end": Quantity(1e-9, "s", 0.0, 2e-9, 15)})
 
 
 def near(value, unit="s", by=0.02):
@@ -47,9 +51,9 @@ def slowed(experiment, ratio=None, flop=1.0, **factors):
     return Outcome(found, {"seconds": seconds, "flop": counted}, ends=ends)
 
 
-def phased(decode=(1, 1, 1, 1), prefill=(1, 1, 1), sure=0.02):
+def phased(decode=(1, 1, 1, 1), prefill=(1, 1, 1), sure=0.02, passport=PASSPORT):
     """A result of the phases, in multiples of the predicted time of each pass."""
-    prediction = x.phases.predict(PASSPORT)
+    prediction = x.phases.predict(passport)
     data = {
         phase: {
             **prediction.data[phase],
@@ -83,6 +87,7 @@ def steps(experiment):
         (slowed(experiment, optimizer=99), ["counts-matrices", "more-than-foreseen", "optimizer-over"]),
         (slowed(experiment, backward=2), ["counts-matrices", "more-than-foreseen", "training-over"]),
         (slowed(experiment, ratio=unsure), ["counts-matrices", "cant-tell"]),
+        (slowed(experiment, **dict.fromkeys(parts, 1.25)), ["counts-matrices", "cant-tell", "end-unsure"]),
     ]
 
 
@@ -99,7 +104,23 @@ PHASES = [
     (phased(sure=0.4), ["rate-cant-tell", "cant-tell"]),
 ]
 EXAMPLES = [
-    *[(x.phases, PASSPORT, result, ["other-way-round", *findings]) for result, findings in PHASES],
+    *[
+        (x.phases, PASSPORT, result, ["row-ends", "other-way-round", *findings])
+        for result, findings in PHASES
+    ],
+    (
+        x.phases,
+        NARROW,
+        phased(passport=NARROW),
+        ["row-ends", "over-peak", "other-way-round", "same-rate", "as-foreseen"],
+    ),
+    (
+        x.phases,
+        NO_ENDS,
+        phased(passport=NO_ENDS),
+        ["no-row-ends", "other-way-round", "same-rate", "as-foreseen"],
+    ),
+    (x.step, NARROW, slowed(x.step), ["counts-matrices", "over-peak", "as-foreseen"]),
     *[(e, PASSPORT, result, findings) for e in (x.step, x.cuda) for result, findings in steps(e)],
     (x.memory, PASSPORT, kept(), ["equal"]),
     (x.memory, PASSPORT, kept(activations=1.0001), ["unequal", "more-kept"]),

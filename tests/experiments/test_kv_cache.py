@@ -208,7 +208,7 @@ def counted(walked, stored=46080):
     return Outcome(Quantity(stored, "B"), {"walked": walked})
 
 
-def generated(cached, uncached, now=1.0, by=0.03, passport=PASSPORT):
+def generated(cached, uncached, now=1.0, by=0.03, passport=PASSPORT, **more):
     """A result of ``generation`` in multiples of the predicted times, and of the passport's bandwidth."""
     foretold = x.generation.predict(passport).data
     series = {
@@ -218,7 +218,7 @@ def generated(cached, uncached, now=1.0, by=0.03, passport=PASSPORT):
     ratio = series["uncached"][-1].ratio(series["cached"][-1])
     ends = {"without a cache": series["uncached"][-1], "with a cache": series["cached"][-1]}
     now = spread(now * 20e9, "B/s", by)
-    return Outcome(ratio, {"lengths": foretold["lengths"], **series, "now": now}, ends=ends)
+    return Outcome(ratio, {"lengths": foretold["lengths"], **series, "now": now, **more}, ends=ends)
 
 
 def simulated(waste=1.0, paged=5.0, preempted=3, used=0.9, again=90, held=1.0):
@@ -284,6 +284,12 @@ EXAMPLES = [
     (x.bytes_per_token, PASSPORT, counted(46084), ["equal", "matrices-disagree"]),
     (x.bytes_per_token, PASSPORT, counted(46084, 46084), ["unequal", "matrices-agree"]),
     (x.generation, PASSPORT, generated(1.1, 1.1), ["as-foreseen"]),
+    (
+        x.generation,
+        PASSPORT,
+        generated(1.0, 0.3, expands=True),
+        ["less-than-foreseen", "uncached-expands"],
+    ),
     (x.generation, PASSPORT, generated(2.0, 1.8), ["errors-cancel", "cached-slower", "uncached-slower"]),
     (x.generation, PASSPORT, generated(0.6, 0.6), ["errors-cancel", *BEATEN, "uncached-faster"]),
     (

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -24,6 +26,8 @@ PEAKS = {
     "cuda.matmul.bfloat16": Quantity(800e12, "FLOP/s"),
 }
 PASSPORT = Passport({"cores": 2, "caches": []}, "made up", "2026-01-01", {}, PEAKS)
+# A core without wide vectors.
+NARROW = replace(PASSPORT, peaks=PEAKS | {"cpu.flops.float32.1": Quantity(40e9, "FLOP/s")})
 each_format = pytest.mark.parametrize("format", FORMATS.values(), ids=FORMATS)
 
 
@@ -335,14 +339,14 @@ def timed(times, floats=1.0, reached=1.0, gain=1.0, by=0.01):
     return Outcome(spread(times * prediction.quantity.value), data, ends=ends)
 
 
-def passes(plain, whole, one=1.0):
+def passes(plain, whole, one=1.0, passport=PASSPORT):
     """A result of ``rows``: five tokens over one in both arithmetics; one takes so many times its bound."""
     times = {
         name: [spread(t) for t in (1, five, 3 * five)] for name, five in zip(x.rows.variants, (plain, whole))
     }
     gains = [a.ratio(b) for a, b in zip(*times.values())]
-    five, single = x.rows.predict(PASSPORT).ends
-    bound = x.rows.predict(PASSPORT).ends[single].value
+    five, single = x.rows.predict(passport).ends
+    bound = x.rows.predict(passport).ends[single].value
     ends = {five: spread(plain * one * bound, unit="s"), single: spread(one * bound, unit="s")}
     return Outcome(times[x.rows.variants[0]][1], {"times": times, "gains": gains}, ends=ends)
 
@@ -436,12 +440,26 @@ EXAMPLES = [
         ["less-than-foreseen", "unpacking-shows", "int8-slower"],
     ),
     (x.speed, PASSPORT, timed(1, by=0.5), ["as-foreseen", "unpacking-unsure", "int8-unsure"]),
+    # A gain of 2 % to 2.2 % is above one, and none to speak of.
+    (
+        x.speed,
+        PASSPORT,
+        timed(1, gain=1.021, by=0.001),
+        ["as-foreseen", "unpacking-hides", "int8-no-gain"],
+    ),
     (x.speed, PASSPORT, timed(1.25), ["cant-tell", "unpacking-hides", "int8-no-gain"]),
     # 1.39 is foreseen for five tokens in float32.
     (x.rows, PASSPORT, passes(1.4, 1.1), ["as-foreseen", "rows-cost", "arithmetic-decides"]),
     (x.rows, PASSPORT, passes(1.4, 1.4), ["as-foreseen", "rows-cost", "lead-unsure"]),
     (x.rows, PASSPORT, passes(1.4, 1.4, one=1.5), ["errors-cancel", "rows-cost", "lead-unsure"]),
-    (x.rows, PASSPORT, passes(1.0, 1.1), ["less-than-foreseen", "rows-free", "lead-shrinks"]),
+    (
+        x.rows,
+        PASSPORT,
+        passes(1.0, 1.1),
+        ["less-than-foreseen", "reading-alone", "rows-free", "lead-shrinks"],
+    ),
+    # Where one token's arithmetic takes longer than its bytes, 5 is foreseen for five.
+    (x.rows, NARROW, passes(3.0, 3.0, passport=NARROW), ["less-than-foreseen", "rows-cost", "lead-unsure"]),
     (
         x.rows,
         PASSPORT,
@@ -473,3 +491,8 @@ EXAMPLES = [
     (x.cuda, PASSPORT, on_device(1.2, 1.6), ["less-than-foreseen", "many-unsure"]),
     (x.cuda, PASSPORT, on_device(1.6, 2), ["cant-tell", "many-as-foreseen"]),
 ]
+
+
+@pytest.mark.parametrize(("floats", "stream"), [(0.87, "115 %"), (1.151, "87 %")])
+def test_a_share_of_the_bandwidth_above_the_whole_has_three_digits(floats, stream):
+    assert x.speed.facts(x.speed.predict(PASSPORT), timed(1, floats=floats))["stream"] == stream

@@ -74,9 +74,10 @@ def fusion_result(*times):
     return Outcome(data["naive"].ratio(data["fused"]), data, ends=ends)
 
 
-# A product so fast that our kernel ends before its time has doubled, and ends of rows that take long.
+# A product so fast that our kernel ends before its time has doubled, and ends of rows that take long, or nothing.
 MANY = {"cpu.product.float32.float32": Quantity(160e9, "FLOP/s")}
 ENDS = passport(**{"cpu.product.row_end": Quantity(200e-9, "s")})
+NO_ENDS = passport(**{"cpu.product.row_end": Quantity(0.0, "s", 0.0, 2e-9, 15)})
 CUDA = {
     "cuda.flops.float32": Quantity(160e9, "FLOP/s"),
     "cuda.bandwidth.copy.dram": Quantity(16e9, "B/s"),
@@ -113,13 +114,29 @@ EXAMPLES = [
         batch_result(16, 1.0, machine=passport(**MANY)),
         ["library-rows", ALIKE, "doubled", "as-foreseen"],
     ),
-    (x.model_step, passport(), model_result(1.0), ["as-foreseen", "no-calls"]),
-    (x.model_step, passport(), model_result(1.5, norm=9.0), [MORE, "calls"]),
-    (x.model_step, passport(), model_result(1.5, prompt=9.0, norm=9.0), [MORE, "small-slow"]),
-    (x.model_step, passport(), model_result(1.25, down=9.0), ["cant-tell", "below-their-roof", "no-calls"]),
-    (x.model_step, passport(), model_result(0.6), [LESS, "memory-faster", "no-calls"]),
-    (x.model_step, ENDS, model_result(0.7, ENDS), [LESS, "ends-hidden", "no-calls"]),
-    (x.model_step, ENDS, model_result(0.3, ENDS), [LESS, "memory-faster", "ends-too-long", "no-calls"]),
+    (x.model_step, passport(), model_result(1.0), ["row-ends", "as-foreseen", "no-calls"]),
+    (x.model_step, passport(), model_result(1.5, norm=9.0), ["row-ends", MORE, "calls"]),
+    (x.model_step, passport(), model_result(1.5, prompt=9.0, norm=9.0), ["row-ends", MORE, "small-slow"]),
+    (
+        x.model_step,
+        passport(),
+        model_result(1.25, down=9.0),
+        ["row-ends", "cant-tell", "below-their-roof", "ends-left-out", "no-calls"],
+    ),
+    (x.model_step, passport(), model_result(0.6), ["row-ends", LESS, "memory-faster", "no-calls"]),
+    (x.model_step, ENDS, model_result(0.7, ENDS), ["row-ends", LESS, "ends-hidden", "no-calls"]),
+    (
+        x.model_step,
+        ENDS,
+        model_result(0.3, ENDS),
+        ["row-ends", LESS, "memory-faster", "ends-too-long", "no-calls"],
+    ),
+    (
+        x.model_step,
+        NO_ENDS,
+        model_result(1.0, NO_ENDS, down=9.0),
+        ["no-row-ends", "as-foreseen", "below-their-roof", "no-calls"],
+    ),
     *[
         (x.fusion, passport(), fusion_result(*times), findings)
         for times, findings in (

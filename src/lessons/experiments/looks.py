@@ -48,7 +48,7 @@ def roofs(
 
 
 def ceiling(ax: Axes, rate: float) -> None:
-    """Draw the rate of a large matrix product, in FLOP/s, as a ceiling below the flat roof."""
+    """Draw the rate of a large matrix product, in FLOP/s, as a dotted line."""
     from lessons import figures
 
     ax.axhline(rate, label="torch, large matrix product", **figures.guide(dotted=True))

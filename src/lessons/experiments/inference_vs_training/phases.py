@@ -84,6 +84,9 @@ class Phases(Experiment):
     kind = "ratio"
     SMALL = {"tokens": {"decode": [1, 4], "prefill": [4, 9]}}
     FINDINGS = (
+        "row-ends",
+        "no-row-ends",
+        "over-peak",
         "other-way-round",
         "same-rate",
         "rate-cant-tell",
@@ -227,10 +230,17 @@ class Phases(Experiment):
             "jump": format_value(measured[1].value / measured[0].value, "1", 2) if jump else "no",
             "bound_jump": format_value(bound[1] / bound[0], "1", 2) if jump else "no",
             "rows": MAX_ROWS,
+            "row_end": _row_end(prediction),
+            "peak": format_value(prediction.data["peak"].value, "FLOP/s"),
+            "matmul": format_value(prediction.data["matmul"], "FLOP/s"),
         }
 
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
-        found = []
+        p = prediction.data
+        found = ["row-ends" if differs(_row_end(prediction), 0) > 0 else "no-row-ends"]
+        over = (differs(_used(prediction, result, *which)[0]) > 0 for which in ENDS.values())
+        # Only where the library's product is faster than the peak, a share above one is to be expected.
+        found += ["over-peak"] * (differs(p["peak"], p["matmul"]) < 0 and any(over))
         writing, reading = (_memory_over_arithmetic(prediction, *which) for which in ENDS.values())
         if differs(writing) > 0 > differs(reading):
             found.append("other-way-round")
@@ -273,6 +283,12 @@ def _over(prediction: Outcome, result: Outcome, phase: str, at: int) -> Quantity
 def _ends(one: Quantity, prompt: Quantity, tokens: int) -> dict[str, Quantity]:
     """Return the seconds of a token in either phase by their names: a pass decodes one, and prefills many."""
     return {"a decoded token": one, "a prompt token": prompt.scaled(1 / tokens)}
+
+
+def _row_end(prediction: Outcome) -> Quantity:
+    """Return the seconds of a row's end, by the passport that the prediction was made from."""
+    assert prediction.by is not None
+    return prediction.by.operands["e"].quantity
 
 
 def _over_predicted(prediction: Outcome, result: Outcome) -> dict[str, Quantity]:

@@ -13,7 +13,7 @@ from lessons.formulas.roofline import attention
 from lessons.formulas.training import TrainingShape
 from lessons.measure import in_turns, median_interval, median_ratio
 from lessons.measure.conditions import one_thread
-from lessons.measure.verdict import JUDGED, MORE, foreseen
+from lessons.measure.verdict import AS_FORESEEN, JUDGED, MORE, UNSURE, differs, foreseen
 from lessons.passport import Passport, needs
 from lessons.units import Quantity, format_value, percent
 
@@ -28,7 +28,7 @@ class Step(Trained):
     unit = "1"
     kind = "ratio"
     SMALL = {"shape": TINY}
-    FINDINGS = (*COUNTS.values(), *JUDGED, "optimizer-over", "training-over")
+    FINDINGS = (*COUNTS.values(), "over-peak", *JUDGED, "end-unsure", "optimizer-over", "training-over")
     dtype, itemsize, rounds = "float32", 4, 3
 
     def predict(self, passport: Passport) -> Outcome:
@@ -166,11 +166,13 @@ class Step(Trained):
             "step_mbu": percent(used[1][1]),
             "tokens": f"{p['tokens']:,}",
             "optimizer_share": percent(seconds["optimizer"].value / step),
-            "inference_off": format_value(inference_off.value, "1", 2),
-            "step_off": format_value(step_off.value, "1", 2),
+            "inference_off": format_value(inference_off.value, "1"),
+            "step_off": format_value(step_off.value, "1"),
             "worst": worst,
-            "worst_off": format_value(seconds[worst].value / p["seconds"][worst], "1", 2),
+            "worst_off": format_value(seconds[worst].value / p["seconds"][worst], "1"),
             "inference": format_value(seconds["inference"].value, "s"),
+            "peak": format_value(p["peak"], "FLOP/s"),
+            "matmul": format_value(_matmul(prediction).value, "FLOP/s"),
             "parts": ", ".join(f"{part} {format_value(seconds[part].value, 's')}" for part in PARTS),
         }
 
@@ -178,8 +180,19 @@ class Step(Trained):
         counted, matrices = (outcome.data["flop"]["step"] for outcome in (result, prediction))
         # Whole numbers, each of them exact: no interval decides.
         found = [COUNTS[(counted > matrices) - (counted < matrices)]]
+        p = prediction.data
+        used = (
+            spent.inverse(training.mfu(p["flop"][name], 1, p["peak"]), "%")
+            for name, spent in zip(("step", "inference"), result.ends.values())
+        )
+        # Only where the library's product is faster than the peak, a share above one is to be expected.
+        found += ["over-peak"] * (
+            _matmul(prediction).low > p["peak"] and any(differs(share) > 0 for share in used)
+        )
         verdict = self.verdict(prediction, result)
         found.append(verdict)
+        ratio = foreseen(result.quantity.ratio(prediction.quantity))
+        found += ["end-unsure"] * (verdict == UNSURE and ratio == AS_FORESEEN)
         worst = _furthest_over(prediction, result)
         over = result.data["seconds"][worst].scaled(1 / prediction.data["seconds"][worst], "1")
         if verdict == MORE and foreseen(over) == MORE:
@@ -190,6 +203,12 @@ class Step(Trained):
 def _values(outcome: Outcome) -> dict[str, float]:
     """Return the seconds of each part, predicted ones as they are, measured ones by their medians."""
     return {k: s.value if isinstance(s, Quantity) else s for k, s in outcome.data["seconds"].items()}
+
+
+def _matmul(prediction: Outcome) -> Quantity:
+    """Return the rate of the library's large product, by the passport that the prediction was made from."""
+    assert prediction.by is not None
+    return prediction.by.operands["P"].quantity
 
 
 def _ends(step: Quantity, inference: Quantity) -> dict[str, Quantity]:
@@ -209,6 +228,8 @@ class StepOnDevice(Step):
     id = "inference_vs_training.cuda"
     device = "cuda"
     needs = (needs.CUDA,)
+    # Its peak is the library's product.
+    FINDINGS = tuple(key for key in Step.FINDINGS if key != "over-peak")
     dtype, itemsize, rounds = "bfloat16", 2, 10
 
     usual = TrainingShape(layers=16, hidden=2048, heads=16, ffn=5632, vocab=32768, batch=2, sequence=2048)

@@ -33,6 +33,7 @@ class Rows(Experiment):
         "lead-shrinks",
         "more-work",
         "under-bound",
+        "reading-alone",
     )
     SMALL = {"rounds": 2}
     rows = (1, 5, 16)
@@ -116,4 +117,12 @@ class Rows(Experiment):
         # Beside a bound that was beaten the ratio says nothing about the kernel.
         beaten = foreseen(result.ends[one].ratio(prediction.ends[one])) == LESS
         why = ["under-bound"] if beaten else ["more-work"] * (verdict == MORE)
+        why += ["reading-alone"] * (verdict == LESS and _reading_alone(prediction))
         return [verdict, *why, cost, lead]
+
+
+def _reading_alone(prediction: Outcome) -> bool:
+    """Tell whether one token's bytes surely take longer than its arithmetic, by the peaks of the prediction."""
+    assert prediction.by is not None
+    flop, peak, moved, rate = (prediction.by.operands[symbol].quantity for symbol in "FPBR")
+    return differs(rate.inverse(moved.value, "s").ratio(peak.inverse(flop.value, "s"))) > 0

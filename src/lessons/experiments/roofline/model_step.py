@@ -25,8 +25,9 @@ class ModelStep(Experiment):
     unit = "s"
     SMALL = {"context": 16, "prompt": 9}
     FINDINGS = (
+        *("row-ends", "no-row-ends"),
         *(*FORESEEN, "memory-faster", "ends-hidden", "ends-too-long"),
-        *("below-their-roof", "calls", "small-slow", "no-calls"),
+        *("below-their-roof", "ends-left-out", "calls", "small-slow", "no-calls"),
     )
     panels = (2, 2)
 
@@ -147,7 +148,9 @@ class ModelStep(Experiment):
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
         small, large = _missed(prediction, result)
         verdict = self.verdict(prediction, result)
-        found = [verdict]
+        assert prediction.by is not None
+        ends = differs(prediction.by.operands["e"].quantity, 0) > 0
+        found = ["row-ends" if ends else "no-row-ends", verdict]
         if verdict == LESS:
             assert prediction.textbook is not None
             bytes_alone = result.quantity.ratio(prediction.textbook)
@@ -158,6 +161,7 @@ class ModelStep(Experiment):
         return [
             *found,
             *["below-their-roof"] * bool(large),
+            *["ends-left-out"] * (bool(large) and ends),
             ("calls" if fixed else "small-slow") if small else "no-calls",
         ]
 
