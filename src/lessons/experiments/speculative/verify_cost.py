@@ -20,7 +20,7 @@ from lessons.experiments.speculative.passes import (
 from lessons.llm.footprint import step_bytes
 from lessons.measure.conditions import one_thread
 from lessons.measure.stats import median_interval, median_ratio
-from lessons.measure.verdict import JUDGED, LESS, MORE, differs, foreseen
+from lessons.measure.verdict import AS_FORESEEN, JUDGED, LESS, MORE, differs, foreseen
 from lessons.passport import Passport, needs
 from lessons.units import Quantity, format_value
 
@@ -38,6 +38,7 @@ class VerifyCost(Experiment):
     SMALL = {"rounds": 2}
     FINDINGS: ClassVar[tuple[str, ...]] = (
         "flat",
+        "cost-unsure",
         "rows-cost",
         *JUDGED,
         "more-work",
@@ -116,7 +117,8 @@ class VerifyCost(Experiment):
         return [costs, verdict, *why, *steps, *(["kernel-decides"] if steps else [])]
 
     def _verdicts(self, prediction: Outcome, result: Outcome) -> list[str]:
-        costs = "rows-cost" if differs(result.quantity) > 0 else "flat"
+        flat = "flat" if foreseen(result.quantity) == AS_FORESEEN else "cost-unsure"
+        costs = "rows-cost" if differs(result.quantity) > 0 else flat
         return [costs, self.verdict(prediction, result)]
 
 
@@ -151,7 +153,7 @@ class CudaVerifyCost(VerifyCost):
     device = "cuda"
     SMALL = {"outputs": 64, "inputs": 32}
     needs = (needs.CUDA,)
-    FINDINGS = ("flat", "rows-cost", *JUDGED)
+    FINDINGS = ("flat", "cost-unsure", "rows-cost", *JUDGED)
     engines = (DEVICE,)
     outputs, inputs = 11776, 11424
 
