@@ -42,6 +42,8 @@ class VerifyCost(Experiment):
         "rows-cost",
         *JUDGED,
         "more-work",
+        "one-reads",
+        "one-computes",
         "under-bound",
         "float-step",
         "packed-step",
@@ -113,7 +115,8 @@ class VerifyCost(Experiment):
         costs, verdict = self._verdicts(prediction, result)
         # Beside a bound that was beaten the ratio says nothing about the rows.
         beaten = foreseen(_one_over_bound(prediction, result)) == LESS
-        why = ["under-bound"] if beaten else ["more-work"] * (verdict == MORE)
+        own = {MORE: ["more-work"], LESS: ["one-reads" if _one_reads(prediction) else "one-computes"]}
+        why = ["under-bound"] if beaten else own.get(verdict, [])
         return [costs, verdict, *why, *steps, *(["kernel-decides"] if steps else [])]
 
     def _verdicts(self, prediction: Outcome, result: Outcome) -> list[str]:
@@ -126,6 +129,12 @@ def _one_over_bound(prediction: Outcome, result: Outcome) -> Quantity:
     """Return how many times its bound a pass over one took."""
     _, one = BOUNDS
     return result.ends[one].ratio(prediction.ends[one])
+
+
+def _one_reads(prediction: Outcome) -> bool:
+    """Tell whether reading bounds the pass over one, which is then longer than an eighth of that over eight."""
+    eight, one = (prediction.ends[name].value for name in BOUNDS)
+    return 8 * one > (1 + 1e-9) * eight
 
 
 def _costs(result: Outcome) -> dict[str, object]:
