@@ -405,35 +405,54 @@ MISSED = ["waits-missed", "step-leaves"]
 LATE = [*MISSED, "waits-longer"]
 # No ridge within 16 sequences: memory bounds them all.
 FEW_BYTES = replace(PASSPORT, peaks={**PEAKS, "cpu.product.packed.int8": Quantity(2e12, "OP/s")})
+# A ridge below one sequence: arithmetic bounds them all.
+SLOW = replace(PASSPORT, peaks={**PEAKS, "cpu.product.packed.int8": Quantity(15e9, "OP/s")})
 BOUNDED = "worst-gap-bounded"
 FEW, MANY = [5.0] * len(LIMITS), [10.0] * len(LIMITS)
 TIGHT = [12.0, *FEW[1:]]  # more only where the limit is tight
 EXAMPLES = [
-    (x.rate, PASSPORT, decoded(1.0, 1.0), ["as-foreseen"]),
-    (x.rate, PASSPORT, decoded(0.5, 0.5), ["errors-cancel"]),
-    (x.rate, PASSPORT, decoded(1.0, 0.5), ["less-than-foreseen", "many-missed", "rows-cost"]),
-    (x.rate, PASSPORT, decoded(0.5, 1.0), ["more-than-foreseen", "one-missed", "one-explains"]),
-    (x.rate, PASSPORT, decoded(0.5, 0.8), ["more-than-foreseen", "one-missed"]),
-    (x.rate, PASSPORT, decoded(0.8, 1.0), ["cant-tell"]),
+    (x.rate, PASSPORT, decoded(1.0, 1.0), ["some-free", "as-foreseen"]),
+    (x.rate, PASSPORT, decoded(0.5, 0.5), ["some-free", "errors-cancel"]),
+    (x.rate, PASSPORT, decoded(1.0, 0.5), ["some-free", "less-than-foreseen", "many-missed", "rows-cost"]),
+    (x.rate, PASSPORT, decoded(0.5, 1.0), ["some-free", "more-than-foreseen", "one-missed", "one-explains"]),
+    (x.rate, PASSPORT, decoded(0.5, 0.8), ["some-free", "more-than-foreseen", "one-missed"]),
+    (x.rate, PASSPORT, decoded(0.8, 1.0), ["some-free", "cant-tell"]),
     (
         x.rate,
         PASSPORT,
         decoded(2.4, 0.87),
-        ["less-than-foreseen", "one-missed", "one-explains", "faster-than-memory"],
+        ["some-free", "less-than-foreseen", "one-missed", "one-explains", "faster-than-memory"],
     ),
     (
         x.rate,
         PASSPORT,
         decoded(1.5, 0.7),
-        ["less-than-foreseen", "both-missed", "rows-cost", "faster-than-memory"],
+        ["some-free", "less-than-foreseen", "both-missed", "rows-cost", "faster-than-memory"],
     ),
-    (x.rate, PASSPORT, decoded(1.0, 1.5), ["more-than-foreseen", "many-missed", "faster-than-product"]),
-    (x.rate, PASSPORT, decoded(1.0, 1.0, eight=1.2), ["as-foreseen", "fewer-best"]),
+    (
+        x.rate,
+        PASSPORT,
+        decoded(1.0, 1.5),
+        ["some-free", "more-than-foreseen", "many-missed", "faster-than-product"],
+    ),
+    (x.rate, PASSPORT, decoded(1.0, 1.0, eight=1.2), ["some-free", "as-foreseen", "fewer-best"]),
     (
         x.rate,
         FEW_BYTES,
         decoded(1.0, 1.5, passport=FEW_BYTES),
-        ["more-than-foreseen", "many-missed", "faster-than-memory"],
+        ["some-free", "more-than-foreseen", "many-missed", "faster-than-memory"],
+    ),
+    (
+        x.rate,
+        SLOW,
+        decoded(0.67, 1.0, passport=SLOW),
+        ["none-free", "more-than-foreseen", "one-missed", "step-explains"],
+    ),
+    (
+        x.rate,
+        SLOW,
+        decoded(1.5, 1.0, passport=SLOW),
+        ["none-free", "less-than-foreseen", "one-missed", "step-explains", "fewer-best"],
     ),
     (x.cuda, PASSPORT, multiplied(1.0), ["as-foreseen"]),
     (x.cuda, PASSPORT, multiplied(1.0, one=0.5), ["errors-cancel"]),
