@@ -478,7 +478,13 @@ EXAMPLES = [
     (x.timeline, PASSPORT, served(static=2.0, chunked=2.0), [*ALIKE, "errors-cancel", *LATE]),
     (x.timeline, PASSPORT, served(static=0.5, chunked=0.5), [*ALIKE, "errors-cancel", *MISSED]),
     (x.timeline, PASSPORT, served(static=0.5), [*ALIKE, "less-than-foreseen", *MISSED]),
-    (x.timeline, PASSPORT, served(soon=0.7), [*ALIKE, "static-paces", "as-foreseen"]),
+    (x.timeline, PASSPORT, served(soon=0.7), [*ALIKE, "static-paces", "waiters-pay", "as-foreseen"]),
+    (
+        x.timeline,
+        PASSPORT,
+        served(soon=0.7, chunked=5.0),
+        [*ALIKE, "static-paces", "less-than-foreseen", *LATE],
+    ),
     (
         x.timeline,
         PASSPORT,
