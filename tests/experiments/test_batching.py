@@ -136,6 +136,9 @@ def test_a_smaller_step_bounds_the_gap_and_computes_the_same_prompt():
     assert runs["16"]["p99"].value < runs["256"]["p99"].value < runs["whole"]["p99"].value
     assert all(len(run["gaps"]) == len(runs["whole"]["gaps"]) for run in runs.values())
     seconds = cost(PASSPORT)
+    # 84 steps read 97 MB of weights, and 46 kB for each token before them, at 16 GB/s.
+    expected = 84 * (96.9e6 + 46080 * (500 + 4 * 24)) / 16e9
+    assert x.chunks.predict(PASSPORT).data["reading"] == pytest.approx(expected, rel=0.01)
     assert runs["whole"]["p99"].value > LONG * seconds.flop_per_token / seconds.peak
     # 1,004 rows of two operations a weight, five of them in the output head too, and attention over some half a
     # million pairs; at 16 rows arithmetic decides here, too.
@@ -500,7 +503,19 @@ EXAMPLES = [
         x.chunks,
         PASSPORT,
         arrived(0.01, late=(1.1, 1.5)),
-        ["worst-gap-alike", "less-than-foreseen", "newcomer-pays"],
+        ["worst-gap-alike", "less-than-foreseen", "newcomer-pays", "mostly-reading"],
+    ),
+    (
+        x.chunks,
+        PASSPORT,
+        arrived(late=(1.1, 2.3)),
+        [BOUNDED, "as-foreseen", "newcomer-pays"],
+    ),
+    (
+        x.chunks,
+        PASSPORT,
+        arrived(late=(1.1, 5.0)),
+        [BOUNDED, "as-foreseen", "newcomer-pays", "mostly-other"],
     ),
     (
         x.chunks,
