@@ -136,6 +136,9 @@ def test_a_smaller_step_bounds_the_gap_and_computes_the_same_prompt():
     assert runs["16"]["p99"].value < runs["256"]["p99"].value < runs["whole"]["p99"].value
     assert all(len(run["gaps"]) == len(runs["whole"]["gaps"]) for run in runs.values())
     seconds = cost(PASSPORT)
+    # 84 steps read 97 MB of weights, and 46 kB for each token before them, at 16 GB/s.
+    expected = 84 * (96.9e6 + 46080 * (500 + 4 * 24)) / 16e9
+    assert x.chunks.predict(PASSPORT).data["reading"] == pytest.approx(expected, rel=0.01)
     assert runs["whole"]["p99"].value > LONG * seconds.flop_per_token / seconds.peak
     # 1,004 rows of two operations a weight, five of them in the output head too, and attention over some half a
     # million pairs; at 16 rows arithmetic decides here, too.
@@ -405,35 +408,54 @@ MISSED = ["waits-missed", "step-leaves"]
 LATE = [*MISSED, "waits-longer"]
 # No ridge within 16 sequences: memory bounds them all.
 FEW_BYTES = replace(PASSPORT, peaks={**PEAKS, "cpu.product.packed.int8": Quantity(2e12, "OP/s")})
+# A ridge below one sequence: arithmetic bounds them all.
+SLOW = replace(PASSPORT, peaks={**PEAKS, "cpu.product.packed.int8": Quantity(15e9, "OP/s")})
 BOUNDED = "worst-gap-bounded"
 FEW, MANY = [5.0] * len(LIMITS), [10.0] * len(LIMITS)
 TIGHT = [12.0, *FEW[1:]]  # more only where the limit is tight
 EXAMPLES = [
-    (x.rate, PASSPORT, decoded(1.0, 1.0), ["as-foreseen"]),
-    (x.rate, PASSPORT, decoded(0.5, 0.5), ["errors-cancel"]),
-    (x.rate, PASSPORT, decoded(1.0, 0.5), ["less-than-foreseen", "many-missed", "rows-cost"]),
-    (x.rate, PASSPORT, decoded(0.5, 1.0), ["more-than-foreseen", "one-missed", "one-explains"]),
-    (x.rate, PASSPORT, decoded(0.5, 0.8), ["more-than-foreseen", "one-missed"]),
-    (x.rate, PASSPORT, decoded(0.8, 1.0), ["cant-tell"]),
+    (x.rate, PASSPORT, decoded(1.0, 1.0), ["some-free", "as-foreseen"]),
+    (x.rate, PASSPORT, decoded(0.5, 0.5), ["some-free", "errors-cancel"]),
+    (x.rate, PASSPORT, decoded(1.0, 0.5), ["some-free", "less-than-foreseen", "many-missed", "rows-cost"]),
+    (x.rate, PASSPORT, decoded(0.5, 1.0), ["some-free", "more-than-foreseen", "one-missed", "one-explains"]),
+    (x.rate, PASSPORT, decoded(0.5, 0.8), ["some-free", "more-than-foreseen", "one-missed"]),
+    (x.rate, PASSPORT, decoded(0.8, 1.0), ["some-free", "cant-tell"]),
     (
         x.rate,
         PASSPORT,
         decoded(2.4, 0.87),
-        ["less-than-foreseen", "one-missed", "one-explains", "faster-than-memory"],
+        ["some-free", "less-than-foreseen", "one-missed", "one-explains", "faster-than-memory"],
     ),
     (
         x.rate,
         PASSPORT,
         decoded(1.5, 0.7),
-        ["less-than-foreseen", "both-missed", "rows-cost", "faster-than-memory"],
+        ["some-free", "less-than-foreseen", "both-missed", "rows-cost", "faster-than-memory"],
     ),
-    (x.rate, PASSPORT, decoded(1.0, 1.5), ["more-than-foreseen", "many-missed", "faster-than-product"]),
-    (x.rate, PASSPORT, decoded(1.0, 1.0, eight=1.2), ["as-foreseen", "fewer-best"]),
+    (
+        x.rate,
+        PASSPORT,
+        decoded(1.0, 1.5),
+        ["some-free", "more-than-foreseen", "many-missed", "faster-than-product"],
+    ),
+    (x.rate, PASSPORT, decoded(1.0, 1.0, eight=1.2), ["some-free", "as-foreseen", "fewer-best"]),
     (
         x.rate,
         FEW_BYTES,
         decoded(1.0, 1.5, passport=FEW_BYTES),
-        ["more-than-foreseen", "many-missed", "faster-than-memory"],
+        ["some-free", "more-than-foreseen", "many-missed", "faster-than-memory"],
+    ),
+    (
+        x.rate,
+        SLOW,
+        decoded(0.67, 1.0, passport=SLOW),
+        ["none-free", "more-than-foreseen", "one-missed", "step-explains"],
+    ),
+    (
+        x.rate,
+        SLOW,
+        decoded(1.5, 1.0, passport=SLOW),
+        ["none-free", "less-than-foreseen", "one-missed", "step-explains", "fewer-best"],
     ),
     (x.cuda, PASSPORT, multiplied(1.0), ["as-foreseen"]),
     (x.cuda, PASSPORT, multiplied(1.0, one=0.5), ["errors-cancel"]),
@@ -459,7 +481,13 @@ EXAMPLES = [
     (x.timeline, PASSPORT, served(static=2.0, chunked=2.0), [*ALIKE, "errors-cancel", *LATE]),
     (x.timeline, PASSPORT, served(static=0.5, chunked=0.5), [*ALIKE, "errors-cancel", *MISSED]),
     (x.timeline, PASSPORT, served(static=0.5), [*ALIKE, "less-than-foreseen", *MISSED]),
-    (x.timeline, PASSPORT, served(soon=0.7), [*ALIKE, "static-paces", "as-foreseen"]),
+    (x.timeline, PASSPORT, served(soon=0.7), [*ALIKE, "static-paces", "waiters-pay", "as-foreseen"]),
+    (
+        x.timeline,
+        PASSPORT,
+        served(soon=0.7, chunked=5.0),
+        [*ALIKE, "static-paces", "less-than-foreseen", *LATE],
+    ),
     (
         x.timeline,
         PASSPORT,
@@ -475,7 +503,19 @@ EXAMPLES = [
         x.chunks,
         PASSPORT,
         arrived(0.01, late=(1.1, 1.5)),
-        ["worst-gap-alike", "less-than-foreseen", "newcomer-pays"],
+        ["worst-gap-alike", "less-than-foreseen", "newcomer-pays", "mostly-reading"],
+    ),
+    (
+        x.chunks,
+        PASSPORT,
+        arrived(late=(1.1, 2.3)),
+        [BOUNDED, "as-foreseen", "newcomer-pays"],
+    ),
+    (
+        x.chunks,
+        PASSPORT,
+        arrived(late=(1.1, 5.0)),
+        [BOUNDED, "as-foreseen", "newcomer-pays", "mostly-other"],
     ),
     (
         x.chunks,

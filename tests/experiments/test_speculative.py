@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from lessons.experiments import speculative as x
@@ -21,6 +23,8 @@ PEAKS = {
     "cpu.product.packed.int8": Quantity(400e9, "OP/s"),
 }
 PASSPORT = Passport({"cores": 2, "caches": []}, "made up", "2026-01-01", {}, PEAKS)
+# Without an instruction for products of bytes: even one token waits for arithmetic.
+SLOW = replace(PASSPORT, peaks={**PEAKS, "cpu.product.packed.int8": Quantity(20e9, "OP/s")})
 
 
 def test_the_predicted_curve_is_flat_up_to_the_ridge():
@@ -90,12 +94,16 @@ def passed(cost, bound, one=1.0):
     return {eight: seconds.scaled(cost), single: seconds}
 
 
-def verified(times, floats=(1.6, 1.7, 1.8, 1.9, 2.0), seventeenth=1.0, one=1.0):
-    """A result of ``verify_cost``: passes over eight in multiples of what is predicted, and what the last row adds."""
-    prediction = x.verify_cost.predict(PASSPORT)
+def verified(times, floats=(1.6, 1.7, 1.8, 1.9, 2.0), seventeenth=1.0, one=1.0, low=None, passport=PASSPORT):
+    """A result of ``verify_cost``: passes over eight in multiples of what is predicted, and what the last row adds.
+
+    ``low`` is the lower end of the interval, where it reaches further than 3 %.
+    """
+    prediction = x.verify_cost.predict(passport)
     eighth = times * prediction.quantity.value
     sixteenth = 1 + (eighth - 1) * 15 / 7
     packed = curve(sixteenth, seventeenth * (sixteenth + (sixteenth - 1) / 15), rows=16)
+    packed[7] = replace(packed[7], low=low or packed[7].low)
     ends = passed(eighth, prediction.ends["a pass over one"].value, one)
     return Outcome(packed[7], {"curves": {FLOATS: curve(*floats), PACKED: packed}}, ends=ends)
 
@@ -106,13 +114,17 @@ def written(reached, formula):
 
 
 def timed(grounded, together=(1.2, 1.1, 1.5), noise=1.1, opened=1.0):
-    """A result of ``speed_up`` with one grounded prompt and an open one, whose passes write 1.5 tokens each."""
+    """A result of ``speed_up`` with one grounded prompt and an open one, whose passes write 1.5 tokens each.
+
+    Their allowance lets guesses cost 3 % of the speed.
+    """
     rows = [
         {
             "name": name,
             "kind": kind,
             "speed-up": Quantity(s, "1", s / noise, s * noise, 1),
             "tokens a pass": 1.5,
+            "slowest": 0.97,
         }
         for name, kind, s in (("quote", "grounded", grounded), ("story", "open", opened))
     ]
@@ -120,9 +132,9 @@ def timed(grounded, together=(1.2, 1.1, 1.5), noise=1.1, opened=1.0):
     return Outcome(Quantity(together[0], "1", *together[1:], 5), data)
 
 
-def on_device(eighth, one=1.0):
+def on_device(eighth, one=1.0, by=0.03):
     """A result of ``cuda``: a pass over one takes so many times its bound, a millisecond."""
-    costs = [spread(cost) for cost in [*[1.0] * 7, eighth, *[eighth] * 4]]
+    costs = [spread(cost, by) for cost in [*[1.0] * 7, eighth, *[eighth] * 4]]
     return Outcome(costs[7], {"curves": {DEVICE: costs}}, ends=passed(eighth, 1e-3, one))
 
 
@@ -141,9 +153,17 @@ EXAMPLES = [
     (x.verify_cost, PASSPORT, verified(1.0, one=1.5), ["rows-cost", "errors-cancel"]),
     (x.verify_cost, PASSPORT, verified(1.5), ["rows-cost", "more-than-foreseen", "more-work"]),
     (x.verify_cost, PASSPORT, verified(1.5, one=0.3), ["rows-cost", "more-than-foreseen", "under-bound"]),
-    (x.verify_cost, PASSPORT, verified(0.6), ["rows-cost", "less-than-foreseen"]),
+    (x.verify_cost, PASSPORT, verified(0.6), ["rows-cost", "less-than-foreseen", "one-reads"]),
+    (
+        x.verify_cost,
+        SLOW,
+        verified(0.6, passport=SLOW),
+        ["rows-cost", "less-than-foreseen", "one-computes"],
+    ),
+    (x.verify_cost, PASSPORT, verified(0.6, one=0.3), ["rows-cost", "less-than-foreseen", "under-bound"]),
     (x.verify_cost, PASSPORT, verified(0.8), ["rows-cost", "cant-tell"]),
     (x.verify_cost, EIGHT_FREE, verified(0.45), ["flat", "as-foreseen"]),
+    (x.verify_cost, PASSPORT, verified(1.0, low=0.84), ["cost-unsure", "cant-tell"]),
     (
         x.verify_cost,
         PASSPORT,
@@ -162,14 +182,22 @@ EXAMPLES = [
     (x.speed_up, PASSPORT, timed(1.3), ["gain", "none-lost"]),
     (x.speed_up, PASSPORT, timed(1.6, opened=1.7), ["gain", "beyond-tokens", "none-lost"]),
     (x.speed_up, PASSPORT, timed(0.95, (1.1, 0.95, 1.4)), ["depends", "none-lost"]),
-    (x.speed_up, PASSPORT, timed(0.8, (0.8, 0.7, 0.9)), ["loss", "lost"]),
+    (x.speed_up, PASSPORT, timed(0.98, (0.98, 0.97, 0.99), noise=1.01), ["loss", "lost"]),
+    (x.speed_up, PASSPORT, timed(0.8, (0.8, 0.7, 0.9)), ["loss", "lost-beyond"]),
     (
         x.speed_up,
         PASSPORT,
         timed(0.8, (1.0, 0.7, 1.4), opened=1.7),
+        ["depends", "beyond-tokens", "lost-beyond"],
+    ),
+    (
+        x.speed_up,
+        PASSPORT,
+        timed(0.98, (1.0, 0.7, 1.4), noise=1.01, opened=1.7),
         ["depends", "beyond-tokens", "lost-unsure"],
     ),
     (x.cuda, FREE, on_device(1.02), ["flat", "as-foreseen"]),
+    (x.cuda, FREE, on_device(1.2, by=0.3), ["cost-unsure", "cant-tell"]),
     (x.cuda, FREE, on_device(1.02, one=2.0), ["flat", "errors-cancel"]),
     (x.cuda, FREE, on_device(1.6), ["rows-cost", "more-than-foreseen"]),
     (x.cuda, FREE, on_device(1.25), ["rows-cost", "cant-tell"]),

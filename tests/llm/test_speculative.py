@@ -303,6 +303,7 @@ def test_an_allowance_bounds_the_loss_whatever_is_accepted(luck, cost):
         written += accepted + 1
         allowance.observe(drafted, accepted)
         assert spent <= written * 1.01 + 0.75 + 1e-9
+    assert written / spent >= allowance.slowest(written) - 1e-9
 
 
 def test_an_allowance_drafts_in_full_where_every_guess_is_kept():

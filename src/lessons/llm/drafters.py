@@ -176,12 +176,16 @@ class Allowance(Drafter):
         most: float = 3.0,
     ) -> None:
         self.drafter, self.curve, self.share, self.most = drafter, curve, share, most
-        self.account = start
+        self.start = self.account = start
         self.cost = drafter.cost
 
     def price(self, drafted: int) -> float:
         """Return what drafting and verifying ``drafted`` tokens costs on top of a plain step, in plain steps."""
         return drafted * self.cost + self.curve(drafted + 1) - 1 if drafted else 0.0
+
+    def slowest(self, tokens: int) -> float:
+        """Return the least speed-up of an answer of so many tokens, as far as the curve tells the truth."""
+        return 1 / (1 + self.share + self.start / tokens)
 
     def propose(self, tokens: Sequence[int], longest: int, params: SamplingParams, chance: Chance) -> Draft:
         while longest and self.price(longest) > self.account:

@@ -32,6 +32,7 @@ from lessons.units import Quantity, format_value
 WRITERS, ANSWER = 4, 48
 LONG = 1000  # tokens of the prompt that arrives
 BUDGETS = {"whole": math.inf, "256": 256, "16": ROWS}
+SMALL_STEPS = math.ceil(LONG / (ROWS - WRITERS))  # that the prompt takes
 COUNTED = "counted in the simulation"
 ENDS = {"whole prompt": "whole", f"steps of {ROWS}": "16"}
 
@@ -60,6 +61,8 @@ class Chunks(Experiment):
         "worst-gap-alike",
         *JUDGED,
         "newcomer-pays",
+        "mostly-reading",
+        "mostly-other",
         "newcomer-gains",
         "newcomer-alike",
         "middle-is-worst",
@@ -89,7 +92,10 @@ class Chunks(Experiment):
             "C": Operand(f"weights and caches, step of {ROWS}", Quantity(seconds.moved(small), "B"), COUNTED),
         }
         by, ends = ratio(dict(zip(ENDS, ("max(F / P, B / R)", "max(G / P, C / R)"))), operands)
-        return Outcome(by.quantity(self.unit), {"runs": runs}, by=by, ends=ends)
+        # A chunk of the middle has half of the prompt before it.
+        middle = seconds.moved(Work(ROWS, WRITERS + 1, LONG // 2 + WRITERS * ANSWER // 2, 0))
+        data = {"runs": runs, "reading": SMALL_STEPS * middle / seconds.bandwidth}
+        return Outcome(by.quantity(self.unit), data, by=by, ends=ends)
 
     @one_thread()
     def run(self, progress: Progress = SILENT) -> Outcome:
@@ -157,7 +163,9 @@ class Chunks(Experiment):
             "small_rate": f"{runs['16']['throughput']:.0f}",
             "small_late": runs["16"]["first"].ratio(runs["whole"]["first"]),
             "middle_late": runs["256"]["first"].ratio(runs["whole"]["first"]),
-            "small_steps": math.ceil(LONG / (ROWS - WRITERS)),
+            "small_steps": SMALL_STEPS,
+            "reading": format_value(prediction.data["reading"], "s"),
+            "later": format_value(_later(result).value, "s"),
             "middle_steps": math.ceil(LONG / (BUDGETS["256"] - WRITERS)),
         }
 
@@ -170,9 +178,24 @@ class Chunks(Experiment):
             "worst-gap-bounded" if differs(result.quantity) > 0 else "worst-gap-alike",
             self.verdict(prediction, result),
             {1: "newcomer-pays", -1: "newcomer-gains", 0: "newcomer-alike"}[late],
+            *_what_it_pays_for(prediction, result) * (late > 0),
             *["middle-is-worst"] * worst,
             *["decoding-rides"] * (differs(runs["whole"]["end"].ratio(runs["16"]["end"])) > 0),
         ]
+
+
+def _later(result: Outcome) -> Quantity:
+    """Return by how much later the newcomer's first token comes in steps of 16 than with its prompt whole."""
+    small, whole = (result.data["runs"][name]["first"] for name in ("16", "whole"))
+    return Quantity(
+        small.value - whole.value, "s", small.low - whole.high, small.high - whole.low, min(small.n, whole.n)
+    )
+
+
+def _what_it_pays_for(prediction: Outcome, result: Outcome) -> list[str]:
+    """Return whether reading the weights again, at the passport's rate, is at least half of what it waits longer."""
+    side = differs(_later(result), 2 * prediction.data["reading"])
+    return {1: ["mostly-other"], -1: ["mostly-reading"], 0: []}[side]
 
 
 def _figures(served: Served) -> dict[str, Any]:

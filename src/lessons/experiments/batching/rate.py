@@ -29,9 +29,12 @@ class Rate(Experiment):
     kind = "ratio"
     needs = (needs.MODEL,)
     FINDINGS = (
+        "some-free",
+        "none-free",
         *JUDGED,
         "one-missed",
         "one-explains",
+        "step-explains",
         "many-missed",
         "both-missed",
         "rows-cost",
@@ -139,15 +142,17 @@ class Rate(Experiment):
         missed = [foreseen(end) in (LESS, MORE) for end in (one, many)]
         which = "both-missed" if all(missed) else "one-missed" if missed[0] else "many-missed"
         told = verdict in (LESS, MORE) and any(missed)
-        # Left of the ridge the many are bound by memory, too.
-        by_product = prediction.data["ridge"] < self.batches[-1]
+        # Left of the ridge the many are bound by memory, too; and right of it even one is bound by arithmetic.
+        reads, by_product = prediction.data["ridge"] >= 1, prediction.data["ridge"] < self.batches[-1]
+        explains = "one-explains" if reads else "step-explains"
         faster = differs(many) > 0
         return [
+            "some-free" if reads else "none-free",
             verdict,
             *[which] * told,
-            *["one-explains"] * (told and which == "one-missed" and foreseen(many) == AS_FORESEEN),
+            *[explains] * (told and which == "one-missed" and foreseen(many) == AS_FORESEEN),
             *["rows-cost"] * (verdict == LESS and foreseen(many) == LESS),
-            *["faster-than-memory"] * (differs(one) > 0 or (faster and not by_product)),
+            *["faster-than-memory"] * ((reads and differs(one) > 0) or (faster and not by_product)),
             *["faster-than-product"] * (faster and by_product),
             *["fewer-best"] * any(differs(rate.ratio(rates[-1])) > 0 for rate in rates[:-1]),
         ]

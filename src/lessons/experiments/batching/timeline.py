@@ -76,6 +76,7 @@ class Timeline(Experiment):
         "writers-spared",
         "writers-alike",
         "static-paces",
+        "waiters-pay",
         *JUDGED,
         "waits-missed",
         "step-explains",
@@ -186,13 +187,14 @@ class Timeline(Experiment):
         runs = result.data["runs"]
         window = differs(_over(runs, "dynamic", "static", "ttft"))
         spared = differs(_over(runs, "continuous", "chunked prefill", "tpot")) > 0
-        paces = all(
-            differs(_over(runs, "static", name, "tpot")) < 0 for name in ("continuous", "chunked prefill")
-        )
+        others = ("continuous", "chunked prefill")
+        paces = all(differs(_over(runs, "static", name, "tpot")) < 0 for name in others)
+        waits = all(differs(_over(runs, "static", name, "ttft")) > 0 for name in others)
         return [
             {1: "window-costs", -1: "window-pays", 0: "window-alike"}[window],
             "writers-spared" if spared else "writers-alike",
             *["static-paces"] * paces,
+            *["waiters-pay"] * (paces and waits),
             self.verdict(prediction, result),
             *_cause(prediction, result),
         ]

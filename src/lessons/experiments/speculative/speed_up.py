@@ -38,7 +38,7 @@ class SpeedUp(Experiment):
     unit = "1"
     needs = (needs.MODEL,)
     SMALL = {"tokens": 6}
-    FINDINGS = ("gain", "loss", "depends", "beyond-tokens", "lost", "lost-unsure", "none-lost")
+    FINDINGS = ("gain", "loss", "depends", "beyond-tokens", "lost", "lost-beyond", "lost-unsure", "none-lost")
     tokens = 48
 
     def predict(self, passport: Passport) -> Outcome:
@@ -69,11 +69,12 @@ class SpeedUp(Experiment):
             progress(prompt.name)
             text = chat(prompt.request)
             plain = generate(llm, text, PromptLookup(), self.tokens, draft_length=0)
-            ours = generate(llm, text, Allowance(PromptLookup(), curve), self.tokens, draft_length=length)
-            answers.append((prompt, plain, ours))
-        noise = max(_halves_apart(plain.steps) for _, plain, _ in answers)
+            allowance = Allowance(PromptLookup(), curve)
+            ours = generate(llm, text, allowance, self.tokens, draft_length=length)
+            answers.append((prompt, plain, ours, allowance.slowest(max(1, len(plain.steps)))))
+        noise = max(_halves_apart(plain.steps) for _, plain, _, _ in answers)
         rows: list[dict[str, Any]] = []
-        for prompt, plain, ours in answers:
+        for prompt, plain, ours, slowest in answers:
             ratio = plain.decode_seconds / ours.decode_seconds
             rows.append(
                 {
@@ -81,9 +82,10 @@ class SpeedUp(Experiment):
                     "kind": prompt.kind,
                     "speed-up": Quantity(ratio, self.unit, ratio / noise, ratio * noise, 1),
                     "tokens a pass": ours.tokens_per_step,
+                    "slowest": slowest,
                 }
             )
-        grounded = [(plain, ours) for prompt, plain, ours in answers if prompt.kind == "grounded"]
+        grounded = [(plain, ours) for prompt, plain, ours, _ in answers if prompt.kind == "grounded"]
         speedups = [row["speed-up"] for row in rows if row["kind"] == "grounded"]
         low, high = min(q.low for q in speedups), max(q.high for q in speedups)
         together = sum(p.decode_seconds for p, _ in grounded) / sum(o.decode_seconds for _, o in grounded)
@@ -126,6 +128,7 @@ class SpeedUp(Experiment):
             "by_prompt": ", ".join(f"{row['name']} {row['speed-up'].value:.2f}" for row in rows),
             **{word: ", ".join(names) or "none" for word, names in sorted_out.items()},
             "beyond": ", ".join(_beyond_tokens(rows)) or "none",
+            "below": ", ".join(_below_allowance(rows)) or "none",
         }
 
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
@@ -134,12 +137,19 @@ class SpeedUp(Experiment):
         beyond = ["beyond-tokens"] * bool(_beyond_tokens(result.data["rows"]))
         # Where the noise is larger than its allowance, a loss may be noise too.
         loss = ("lost-unsure" if beyond else "lost") if lost else "none-lost"
+        if _below_allowance(result.data["rows"]):
+            loss = "lost-beyond"
         return [together, *beyond, loss]
 
 
 def _beyond_tokens(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the prompts that surely gained more than the tokens of a pass, which is what free guesses would give."""
     return [row["name"] for row in rows if differs(row["speed-up"], row["tokens a pass"]) > 0]
+
+
+def _below_allowance(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the prompts that surely lost more than their allowance lets the guesses cost."""
+    return [row["name"] for row in rows if differs(row["speed-up"], row["slowest"]) < 0]
 
 
 def _halves_apart(steps: Sequence[Step]) -> float:

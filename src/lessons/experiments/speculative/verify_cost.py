@@ -20,7 +20,7 @@ from lessons.experiments.speculative.passes import (
 from lessons.llm.footprint import step_bytes
 from lessons.measure.conditions import one_thread
 from lessons.measure.stats import median_interval, median_ratio
-from lessons.measure.verdict import JUDGED, LESS, MORE, differs, foreseen
+from lessons.measure.verdict import AS_FORESEEN, JUDGED, LESS, MORE, differs, foreseen
 from lessons.passport import Passport, needs
 from lessons.units import Quantity, format_value
 
@@ -38,9 +38,12 @@ class VerifyCost(Experiment):
     SMALL = {"rounds": 2}
     FINDINGS: ClassVar[tuple[str, ...]] = (
         "flat",
+        "cost-unsure",
         "rows-cost",
         *JUDGED,
         "more-work",
+        "one-reads",
+        "one-computes",
         "under-bound",
         "float-step",
         "packed-step",
@@ -112,11 +115,13 @@ class VerifyCost(Experiment):
         costs, verdict = self._verdicts(prediction, result)
         # Beside a bound that was beaten the ratio says nothing about the rows.
         beaten = foreseen(_one_over_bound(prediction, result)) == LESS
-        why = ["under-bound"] if beaten else ["more-work"] * (verdict == MORE)
+        own = {MORE: ["more-work"], LESS: ["one-reads" if _one_reads(prediction) else "one-computes"]}
+        why = ["under-bound"] if beaten else own.get(verdict, [])
         return [costs, verdict, *why, *steps, *(["kernel-decides"] if steps else [])]
 
     def _verdicts(self, prediction: Outcome, result: Outcome) -> list[str]:
-        costs = "rows-cost" if differs(result.quantity) > 0 else "flat"
+        flat = "flat" if foreseen(result.quantity) == AS_FORESEEN else "cost-unsure"
+        costs = "rows-cost" if differs(result.quantity) > 0 else flat
         return [costs, self.verdict(prediction, result)]
 
 
@@ -124,6 +129,12 @@ def _one_over_bound(prediction: Outcome, result: Outcome) -> Quantity:
     """Return how many times its bound a pass over one took."""
     _, one = BOUNDS
     return result.ends[one].ratio(prediction.ends[one])
+
+
+def _one_reads(prediction: Outcome) -> bool:
+    """Tell whether reading bounds the pass over one, which is then longer than an eighth of that over eight."""
+    eight, one = (prediction.ends[name].value for name in BOUNDS)
+    return 8 * one > (1 + 1e-9) * eight
 
 
 def _costs(result: Outcome) -> dict[str, object]:
@@ -151,7 +162,7 @@ class CudaVerifyCost(VerifyCost):
     device = "cuda"
     SMALL = {"outputs": 64, "inputs": 32}
     needs = (needs.CUDA,)
-    FINDINGS = ("flat", "rows-cost", *JUDGED)
+    FINDINGS = ("flat", "cost-unsure", "rows-cost", *JUDGED)
     engines = (DEVICE,)
     outputs, inputs = 11776, 11424
 
