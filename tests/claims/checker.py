@@ -31,7 +31,6 @@ DIMENSIONS = {
     "l2_bytes": "B",
     "l3_bytes": "B",
     "shared_bytes": "B",
-    "register_bytes": "B",
     "l1_bytes": "B",
     "tensor_bytes": "B",
     "shared": "cycles",

@@ -113,7 +113,6 @@ class Multiprocessor(Entry):
     Attributes:
         capability: of CUDA, such as "9.0".
         cards: keys of accelerators that have it.
-        register_bytes: the register file.
         l1_bytes: the array that the L1 cache and the shared memory divide between them. How much of it can be shared
             memory is the ``shared_bytes`` of the accelerator.
         tensor_bytes: tensor memory; None where there is none.
@@ -124,7 +123,6 @@ class Multiprocessor(Entry):
 
     capability: str
     cards: tuple[str, ...]
-    register_bytes: int
     l1_bytes: int
     tensor_bytes: int | None = None
     l1_rate: int

@@ -54,6 +54,21 @@ def ceiling(ax: Axes, rate: float) -> None:
     ax.axhline(rate, label="torch, large matrix product", **figures.guide(dotted=True))
 
 
+def border(ax: Axes, place: float, name: str) -> None:
+    """Draw a line up a panel at ``place``, such as where a cache ends, with its name above, where no curve comes."""
+    from lessons import figures
+
+    ax.axvline(place, **figures.guide(dotted=True))
+    ax.annotate(
+        name,
+        (place, 1),
+        xycoords=("data", "axes fraction"),
+        xytext=(0, 3),
+        textcoords="offset points",
+        ha="center",
+    )
+
+
 def axes(ax: Axes) -> None:
     """Label the axes of a roofline."""
     from lessons import figures

@@ -9,8 +9,7 @@ import math
 
 from lessons.formulas.checks import positive, whole
 from lessons.formulas.memory import bytes_in_flight, concurrency_bandwidth
-
-WARP = 32  # threads
+from lessons.formulas.warp import LANES
 
 
 def per_processor(bandwidth: float, latency: float, processors: int = 1) -> float:
@@ -95,4 +94,4 @@ def warps(bandwidth: float, latency: float, processors: int = 1, loads: int = 1,
     """
     whole(loads=loads)
     positive(itemsize=itemsize)
-    return math.ceil(per_processor(bandwidth, latency, processors) / (WARP * loads * itemsize))
+    return math.ceil(per_processor(bandwidth, latency, processors) / (LANES * loads * itemsize))

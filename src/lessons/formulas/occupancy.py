@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from lessons.formulas.checks import whole
-from lessons.formulas.little import WARP
+from lessons.formulas.warp import LANES
 
 if TYPE_CHECKING:
     from lessons.datasheets import GpuLimits
@@ -55,8 +55,8 @@ def occupancy(
     """
     whole(threads=threads, registers=registers)
     whole(0, shared=shared)
-    warps = -(-threads // WARP)
-    by_warp = _up(registers * WARP, limits.register_unit)
+    warps = -(-threads // LANES)
+    by_warp = _up(registers * LANES, limits.register_unit)
     # A launch is refused as if each partition took a warp at the same time.
     block_registers = by_warp * _up(warps, limits.partitions)
     for name, value, most, remedy in (

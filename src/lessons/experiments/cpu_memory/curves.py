@@ -54,15 +54,7 @@ def draw_curve(ax, prediction: Outcome, result: Outcome, name: str) -> None:
     from lessons.experiments import looks
 
     for level, size in zip(prediction.data["levels"], prediction.data["caches"]):
-        ax.axvline(size, **figures.guide(dotted=True))
-        ax.annotate(
-            level.upper(),
-            (size, 1),
-            xycoords=("data", "axes fraction"),
-            xytext=(0, 3),  # above the panel, where no curve comes
-            textcoords="offset points",
-            ha="center",
-        )
+        looks.border(ax, size, level.upper())
     figures.predicted(ax, prediction.data["sizes"], prediction.data[name], "predicted from the passport")
     looks.measured(ax, result.data["sizes"], result.data[name])
     figures.bytes_axis(ax.xaxis)

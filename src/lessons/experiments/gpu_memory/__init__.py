@@ -1,4 +1,4 @@
-"""The chapter on a GPU's memory: what is under way, which bytes of it are used, and what tiles and caches save."""
+"""The chapter on a GPU's memory: what is in flight, which bytes of it are used, and what tiles and caches save."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import NamedTuple
 
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
-from lessons.experiments.derivation import Derivation, Operand
+from lessons.experiments.gpu_memory import counting
 from lessons.experiments.text import rows
 from lessons.formulas import warp
 from lessons.measure.verdict import COUNTED
@@ -106,13 +106,7 @@ class Banks(Experiment):
     FINDINGS = (*COUNTED, "patterns-agree", "patterns-differ")
 
     def predict(self, passport) -> Outcome:
-        sums = {symbol: sum(p.cycles for p in group) for symbol, (_, group) in GROUPS.items()}
-        operands = {
-            symbol: Operand(name, Quantity(sums[symbol], "1"), "calculated")
-            for symbol, (name, _) in GROUPS.items()
-        }
-        by = Derivation(" + ".join(GROUPS), operands)
-        return Outcome(by.quantity(self.unit), {"cycles": {p.name: p.cycles for p in PATTERNS}}, by=by)
+        return counting.total(GROUPS, "cycles")
 
     def run(self, progress: Progress = SILENT) -> Outcome:
         from lessons.kernels import patterns
@@ -191,8 +185,7 @@ class Banks(Experiment):
         }
 
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
-        same = prediction.data["cycles"] == result.data["cycles"]
-        return [self.verdict(prediction, result), "patterns-agree" if same else "patterns-differ"]
+        return [self.verdict(prediction, result), counting.agreement(prediction, result, "cycles")]
 
 
 def _over_the_warp(addresses: warp.Addresses, width: int) -> int:

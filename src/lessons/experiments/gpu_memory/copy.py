@@ -13,7 +13,7 @@ from lessons.measure.verdict import FORESEEN, differs
 from lessons.passport import Passport, needs
 from lessons.units import Quantity, format_bytes, format_value, percent
 
-GOOD = 0.86  # of the data sheet: what this book expects of a copy that has enough bytes under way
+GOOD = 0.86  # of the data sheet: what this book expects of a copy that has enough bytes in flight
 # The data sheets of cards by the names that their drivers give, the longer ones first.
 CARDS = {
     "A100-SXM4-40GB": "a100_sxm_40gb",
@@ -33,7 +33,7 @@ SHORT_OF = ("GH200", "GB200", "H200 NVL", "Ti", "Laptop", "MIG", " D")  # names 
 
 
 class GpuCopy(Experiment):
-    """Copy a large buffer in the device's memory, with several words under way per thread, and as torch does."""
+    """Copy a large buffer in the device's memory, with several words in flight per thread, and as torch does."""
 
     id = "gpu_memory.gpu_copy"
     unit = "B/s"

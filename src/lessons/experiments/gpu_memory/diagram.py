@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from lessons import datasheets
+from lessons.experiments.gpu_memory.levels import register_bytes
 from lessons.experiments.text import diagram_text, fill
+from lessons.formulas.warp import LANES, SECTOR, WORD
 from lessons.units import format_binary, format_bytes
 
 CARD, CHASE = "h100_sxm", "h100_pcie_gpu_benches"
-LANES, SECTOR, WORD = 32, 32, 4  # lanes of a warp; bytes of a sector and of a lane's word
 STACK = 1024  # pins of a stack of HBM
 STEPS, STEP, TALL = 7, 0.66, 0.46
 
@@ -62,7 +63,7 @@ def _facts() -> dict[str, str]:
     chase = datasheets.gpu_levels(CHASE)
     return {
         "sms": f"{card.cores}",
-        "registers": format_binary(sm.register_bytes),
+        "registers": format_binary(register_bytes(sm)),
         "l1": format_binary(sm.l1_bytes),
         "l2": format_binary(card.l2_bytes or 0),
         "memory": format_bytes(card.memory_printed, 2),

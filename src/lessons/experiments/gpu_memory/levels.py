@@ -79,6 +79,11 @@ def clock(card: Accelerator, sm: Multiprocessor) -> float:
     return card.bf16 / (card.cores * sm.matrix_rate)
 
 
+def register_bytes(sm: Multiprocessor) -> int:
+    """Return the bytes of one SM's register file: its registers have 32 bits."""
+    return 4 * datasheets.gpu_limits(sm.capability).registers
+
+
 def levels(name: str) -> list[Level]:
     """Return the levels of a card, nearest to the arithmetic first.
 
@@ -99,7 +104,7 @@ def levels(name: str) -> list[Level]:
     low, high = (min(rates), max(rates)) if rates else (None, None)
     l2_bytes = (card.l2_bytes or 0) * card.l2_count
     found = [
-        of_each_sm("registers", sm.register_bytes, sm.lanes * OPERANDS),
+        of_each_sm("registers", register_bytes(sm), sm.lanes * OPERANDS),
         of_each_sm("L1 + shared", sm.l1_bytes, sm.l1_rate, _waits(card, sm, "l1")),
         of_each_sm("tensor memory", sm.tensor_bytes or 0, None),
         Level("L2", None, l2_bytes, None, low, high, "measured" if rates else "", _waits(card, sm, "l2")),
@@ -152,7 +157,7 @@ def card_rows() -> list[tuple[str, ...]]:
             (
                 _plain(card.name),
                 str(card.cores),
-                format_binary(sm.register_bytes),
+                format_binary(register_bytes(sm)),
                 format_binary(sm.l1_bytes),
                 format_binary(card.shared_bytes or 0),
                 format_binary(sm.tensor_bytes) if sm.tensor_bytes else "none",

@@ -8,6 +8,7 @@ from lessons import datasheets
 from lessons.experiments import text
 from lessons.formulas import little
 from lessons.formulas.occupancy import occupancy
+from lessons.formulas.warp import LANES
 from lessons.units import format_value, percent
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def picture() -> Picture:
     limits = datasheets.gpu_limits(CAPABILITY)
     places = [2 ** (1.5 + i / 16) for i in range(16 * 8)]  # bytes: 3 to 700
     curves = {
-        latency: [little.per_processor(bandwidth, latency, processors) / (little.WARP * b) for b in places]
+        latency: [little.per_processor(bandwidth, latency, processors) / (LANES * b) for b in places]
         for latency in (UNLOADED, LOADED)
     }
     held = [_held(b) for b in places]

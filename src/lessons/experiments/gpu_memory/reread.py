@@ -9,7 +9,7 @@ from time import perf_counter
 from lessons import topology
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
 from lessons.experiments.derivation import Operand
-from lessons.experiments.looks import measured
+from lessons.experiments.looks import border, measured
 from lessons.experiments.ratios import ratio
 from lessons.formulas import memory
 from lessons.formulas.reread import lru_hit_rate, mixed_rate, random_hit_rate
@@ -90,15 +90,7 @@ class Reread(Experiment):
         for level, end in zip(p["levels"], caches):
             if end < data["sizes"][0]:
                 continue
-            ax.axvline(end, **figures.guide(dotted=True))
-            ax.annotate(
-                level.upper(),
-                (end, 1),
-                xycoords=("data", "axes fraction"),
-                xytext=(0, 3),  # above the panel, where no curve comes
-                textcoords="offset points",
-                ha="center",
-            )
+            border(ax, end, level.upper())
         low, high = data["sizes"][0], data["sizes"][-1]
         fine = [low * (high / low) ** (i / 200) for i in range(201)]
         for rule, hits, colour in (("LRU", lru_hit_rate, "orange"), ("random", random_hit_rate, "green")):

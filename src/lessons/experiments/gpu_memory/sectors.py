@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
-from lessons.experiments.derivation import Derivation, Operand
+from lessons.experiments.gpu_memory import counting
 from lessons.experiments.text import rows
 from lessons.formulas import warp
 from lessons.measure.verdict import COUNTED
@@ -103,13 +103,7 @@ class Sectors(Experiment):
     FINDINGS = (*COUNTED, "patterns-agree", "patterns-differ")
 
     def predict(self, passport) -> Outcome:
-        sums = {symbol: sum(p.sectors for p in group) for symbol, (_, group) in GROUPS.items()}
-        operands = {
-            symbol: Operand(name, Quantity(sums[symbol], "1"), "calculated")
-            for symbol, (name, _) in GROUPS.items()
-        }
-        by = Derivation(" + ".join(GROUPS), operands)
-        return Outcome(by.quantity(self.unit), {"sectors": {p.name: p.sectors for p in PATTERNS}}, by=by)
+        return counting.total(GROUPS, "sectors")
 
     def run(self, progress: Progress = SILENT) -> Outcome:
         from lessons.kernels import patterns
@@ -172,8 +166,7 @@ class Sectors(Experiment):
         }
 
     def findings(self, prediction: Outcome, result: Outcome) -> list[str]:
-        same = prediction.data["sectors"] == result.data["sectors"]
-        return [self.verdict(prediction, result), "patterns-agree" if same else "patterns-differ"]
+        return [self.verdict(prediction, result), counting.agreement(prediction, result, "sectors")]
 
 
 def _thin() -> dict[str, object]:

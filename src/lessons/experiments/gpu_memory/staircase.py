@@ -84,15 +84,7 @@ class GpuStaircase(Experiment):
             figures.predicted(ax, ends, heights, "predicted from the passport")
             looks.measured(ax, sizes, result.data[name])
             if sizes[0] <= cache <= sizes[-1]:
-                ax.axvline(cache, **figures.guide(dotted=True))
-                ax.annotate(
-                    "L2",
-                    (cache, 1),
-                    xycoords=("data", "axes fraction"),
-                    xytext=(0, 3),  # above the panel, where no curve comes
-                    textcoords="offset points",
-                    ha="center",
-                )
+                looks.border(ax, cache, "L2")
             figures.bytes_axis(ax.xaxis)
             ax.set_xlabel("working set")
         figures.time_axis(left.yaxis, log=True)

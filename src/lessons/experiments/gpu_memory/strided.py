@@ -8,7 +8,7 @@ from typing import Any
 from lessons import topology
 from lessons.experiments.base import SILENT, Experiment, Outcome, Progress
 from lessons.experiments.derivation import Derivation, Operand
-from lessons.experiments.looks import measured
+from lessons.experiments.looks import border, measured
 from lessons.measure.stats import median_interval, median_ratio
 from lessons.measure.turns import in_turns
 from lessons.measure.verdict import AS_FORESEEN, FORESEEN, LESS, MORE, UNSURE, differs, foreseen
@@ -104,15 +104,7 @@ class Strided(Experiment):
             ax, prediction.data["strides"], prediction.data["useful"], "predicted from the passport"
         )
         measured(ax, result.data["strides"], result.data["useful"])
-        ax.axvline(prediction.data["unit"] / FLOAT, **figures.guide(dotted=True))
-        ax.annotate(
-            f"one per {self.called}",
-            (prediction.data["unit"] / FLOAT, 1),
-            xycoords=("data", "axes fraction"),
-            xytext=(-3, -12),
-            textcoords="offset points",
-            ha="right",
-        )
+        border(ax, prediction.data["unit"] / FLOAT, f"one per {self.called}")
         ax.set_xscale("log", base=2)
         ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         figures.rate_axis(ax.yaxis, "B/s", log=True)

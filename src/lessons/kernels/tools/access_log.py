@@ -24,12 +24,11 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lessons.errors import LessonError
+from lessons.formulas.warp import LANES, WIDTHS
 
 if TYPE_CHECKING:
     import numpy as np
 
-LANES = 32
-WIDTHS = (1, 2, 4, 8, 16)  # bytes that a lane may move at once
 SHARED = "shared"  # the name of a shared array in the log; a second one of a kernel is "shared 2"
 LIMIT = 120  # seconds for the child, whose work takes about two
 
